@@ -32,6 +32,7 @@ mod members;
 mod migrations;
 mod notifier;
 mod pagination;
+mod plain_pages;
 mod postgres_reader;
 mod prepared;
 mod project_counts;

@@ -1,19 +1,15 @@
 //! Conditions and order of task lists, in SQL.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _, Select,
-    Statement, Value,
-};
+use sea_orm::{ColumnTrait, Condition, QueryFilter as _, QuerySelect as _, QueryTrait as _, Select, Value};
 
 use super::entities::task::{Column, Entity};
 use super::pagination::order_by;
-use super::prepared::Prepared;
 use super::task_rows::{LISTED, ListedRow};
 use super::{mapping, text_search};
 use crate::contract::page::{Direction, Sort};
 use crate::contract::task::query::TaskSort;
-use crate::contract::{ProjectId, TaskId, Timestamp};
+use crate::contract::{TaskId, Timestamp};
 use crate::repositories::{Assignee, SortKey, SortValue, TaskFilter};
 
 /// A window of the matching tasks.
@@ -69,7 +65,7 @@ pub(super) const fn column(field: TaskSort) -> Column {
 }
 
 /// Returns the value of a key, as the type of its column.
-fn bound_value(key: &SortKey, sort: Sort<TaskSort>) -> Value {
+pub(super) fn bound_value(key: &SortKey, sort: Sort<TaskSort>) -> Value {
     match (&key.value, sort.field) {
         (SortValue::Number(number), TaskSort::Priority) => i16::try_from(*number).unwrap_or(i16::MAX).into(),
         (SortValue::Number(number), _) => (*number).into(),
@@ -95,21 +91,6 @@ pub(super) fn window_stmt(matching: Select<Entity>, window: TaskWindow<'_>) -> S
     order_by(matching, column(sort.field), Column::Id, sort.direction).offset(offset).limit(limit)
 }
 
-/// Statement for a window of all tasks of a project, whose text is built once for each sort order.
-pub(super) fn plain_window_stmt(backend: DbBackend, project: ProjectId, window: TaskWindow<'_>) -> Statement {
-    static WINDOWS: [[[Prepared; 2]; 2]; 6] = [const { [const { [const { Prepared::new() }; 2] }; 2] }; 6];
-    let TaskWindow { sort, after, offset, limit } = window;
-    let prepared = &WINDOWS[sort.field as usize][sort.direction as usize][usize::from(after.is_some())];
-    let build = || {
-        let condition = condition(&TaskFilter::default(), backend == DbBackend::Postgres);
-        let matching = Entity::find().filter(Column::ProjectId.eq(project.0)).filter(condition);
-        window_stmt(matching, window).build(backend)
-    };
-    let after = after.into_iter().flat_map(|key| [bound_value(key, sort), key.id.0.into()]);
-    let bounds = [limit.into(), offset.into()];
-    prepared.bind(backend, build, std::iter::once(project.0.into()).chain(after).chain(bounds))
-}
-
 /// Returns the key of a task in a sort order.
 pub(super) fn sort_key(row: &ListedRow, field: TaskSort) -> SortKey {
     let ListedRow { task, title_key, due_key } = row;
@@ -122,36 +103,4 @@ pub(super) fn sort_key(row: &ListedRow, field: TaskSort) -> SortKey {
         TaskSort::Position => SortValue::Text(task.position.clone()),
     };
     SortKey { value, id: TaskId(task.id) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_window_of_a_project_without_filters_has_its_values_in_order() {
-        use TaskSort::{CreatedAt, DueAt, Position, Priority, Title, UpdatedAt};
-        let fields = [CreatedAt, UpdatedAt, DueAt, Priority, Title, Position];
-        for backend in [DbBackend::Postgres, DbBackend::Sqlite] {
-            for (number, field) in fields.into_iter().enumerate() {
-                for direction in [Direction::Asc, Direction::Desc] {
-                    let value = match field {
-                        Title | Position => SortValue::Text(format!("text {number}")),
-                        _ => SortValue::Number(number.try_into().unwrap()),
-                    };
-                    let key = SortKey { value, id: TaskId::generate() };
-                    for after in [None, Some(&key)] {
-                        let project = ProjectId::generate();
-                        let window = TaskWindow { sort: Sort { field, direction }, after, offset: 7, limit: 21 };
-                        let is_postgres = backend == DbBackend::Postgres;
-                        let matching = Entity::find()
-                            .filter(Column::ProjectId.eq(project.0))
-                            .filter(condition(&TaskFilter::default(), is_postgres));
-                        let built = window_stmt(matching, window).build(backend);
-                        assert_eq!(plain_window_stmt(backend, project, window), built);
-                    }
-                }
-            }
-        }
-    }
 }

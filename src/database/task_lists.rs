@@ -2,12 +2,11 @@
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{ColumnTrait, DbBackend, EntityTrait, JoinType, QueryFilter, QuerySelect, QueryTrait, Select, Statement};
+use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, QueryTrait, Select};
 use uuid::Uuid;
 
 use super::decode::{DecodingConnection, decoded_row};
 use super::entities::{event_sequence, member, project, task};
-use super::prepared::Prepared;
 use super::relations::membership;
 use super::repositories::SeaRepositories;
 use super::task_filter::TaskWindow;
@@ -24,7 +23,7 @@ use crate::repositories::{
 };
 
 decoded_row! {
-struct ProjectHeadRow {
+pub(super) struct ProjectHeadRow {
     deleted_at: Option<i64>,
     member_role: Option<String>,
     total: i64,
@@ -35,8 +34,23 @@ struct ProjectHeadRow {
 }
 }
 
+impl ProjectHeadRow {
+    /// Returns a page with the total in place of its tasks; `None` if the project is deleted.
+    pub(super) fn into_page(self) -> Result<Option<ProjectTaskPage<u64>>, StoreError> {
+        if self.deleted_at.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(ProjectTaskPage {
+            role: mapping::optional_role(self.member_role.as_deref())?,
+            assignee_is_valid: self.assignee_is_valid,
+            feed: FeedBounds { pruned_through: self.pruned_through, end: self.sequence, epoch: self.epoch },
+            page: u64::try_from(self.total).unwrap_or_default(),
+        }))
+    }
+}
+
 /// Returns whether the reader may see the tasks, and the filter can match any.
-fn has_page<P>(head: &ProjectTaskPage<P>) -> bool {
+pub(super) fn has_page<P>(head: &ProjectTaskPage<P>) -> bool {
     head.role.is_some() && head.assignee_is_valid
 }
 
@@ -69,8 +83,8 @@ fn count(matching: Select<task::Entity>) -> SelectStatement {
     QueryTrait::query(&mut select).take()
 }
 
-/// Statement for what a list of a project needs besides its tasks.
-fn head_stmt(backend: DbBackend, project: ProjectId, reader: UserId, total: Expr, is_valid: Expr) -> Statement {
+/// Query for what a list of a project needs besides its tasks.
+pub(super) fn head_query(project: ProjectId, reader: UserId, total: Expr, is_valid: Expr) -> Select<project::Entity> {
     let mut head = project::Entity::find_by_id(project.0)
         .join(JoinType::LeftJoin, membership(reader))
         .select_only()
@@ -85,15 +99,7 @@ fn head_stmt(backend: DbBackend, project: ProjectId, reader: UserId, total: Expr
         ]);
     let feed = Expr::col((event_sequence::Entity, event_sequence::Column::Id)).eq(1);
     QueryTrait::query(&mut head).inner_join(event_sequence::Entity, feed);
-    head.limit(1).build(backend)
-}
-
-/// The same without a total and an assignee, whose text is built once.
-fn plain_head_stmt(backend: DbBackend, project: ProjectId, reader: UserId) -> Statement {
-    static HEAD: Prepared = Prepared::new();
-    let build = || head_stmt(backend, project, reader, Expr::val(0_i64), Expr::val(true));
-    let values = [0_i64.into(), true.into(), reader.0.into(), 1.into(), project.0.into(), 1_u64.into()];
-    HEAD.bind(backend, build, values)
+    head
 }
 
 /// Window of a page, with an extra row that shows whether there is a next page.
@@ -138,18 +144,9 @@ impl<C: DecodingConnection> SeaRepositories<C> {
         let is_valid = assignee_is_valid(filter, reader, |memberships| {
             memberships.and_where(Expr::col(("assignees", member::Column::ProjectId)).eq(project.0));
         });
-        self.read_head(head_stmt(self.0.get_database_backend(), project, reader, total, is_valid)).await
-    }
-
-    async fn read_head(&self, statement: Statement) -> Result<Option<ProjectTaskPage<u64>>, StoreError> {
-        let row = self.0.query_decoded_one::<ProjectHeadRow>(statement).await?;
-        let Some(row) = row.filter(|row| row.deleted_at.is_none()) else { return Ok(None) };
-        Ok(Some(ProjectTaskPage {
-            role: mapping::optional_role(row.member_role.as_deref())?,
-            assignee_is_valid: row.assignee_is_valid,
-            feed: FeedBounds { pruned_through: row.pruned_through, end: row.sequence, epoch: row.epoch },
-            page: u64::try_from(row.total).unwrap_or_default(),
-        }))
+        let head = head_query(project, reader, total, is_valid).limit(1);
+        let row = self.0.query_decoded_one::<ProjectHeadRow>(head.build(self.0.get_database_backend())).await?;
+        row.map_or(Ok(None), ProjectHeadRow::into_page)
     }
 
     /// Returns the total, and whether the assignee of the filter is valid.
@@ -226,19 +223,16 @@ impl<C: DecodingConnection + Send + Sync> TaskListRepository for SeaRepositories
         filter: &TaskFilter,
         request: &CursorRequest,
     ) -> Result<Option<ProjectTaskPage<CursorPage>>, StoreError> {
-        let backend = self.0.get_database_backend();
-        let is_plain = *filter == TaskFilter::default();
-        let head = if is_plain {
-            self.read_head(plain_head_stmt(backend, project, reader)).await?
-        } else {
-            self.project_head(project, reader, filter, Expr::val(0_i64)).await?
-        };
+        if *filter == TaskFilter::default() {
+            let Some((head, rows)) = self.read_plain_page(project, reader, window(request)).await? else {
+                return Ok(None);
+            };
+            return Ok(Some(head.with_page(cursor_page(rows, request)?)));
+        }
+        let head = self.project_head(project, reader, filter, Expr::val(0_i64)).await?;
         let Some(head) = head else { return Ok(None) };
         let mut page = CursorPage::default();
-        if has_page(&head) && is_plain {
-            let statement = task_filter::plain_window_stmt(backend, project, window(request));
-            page = cursor_page(self.0.query_decoded(statement).await?, request)?;
-        } else if has_page(&head) {
+        if has_page(&head) {
             let matching = self.matching_in_project(project, filter);
             page = cursor_page(self.read_window(matching, window(request)).await?, request)?;
         }
@@ -260,21 +254,5 @@ impl<C: DecodingConnection + Send + Sync> TaskListRepository for SeaRepositories
             page = cursor_page(self.visible_window(reader, filter, window(request)).await?, request)?;
         }
         Ok(VisibleTaskPage { assignee_is_valid, page })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_head_without_filters_has_its_values_in_order() {
-        for backend in [DbBackend::Postgres, DbBackend::Sqlite] {
-            for _ in 0..2 {
-                let (project, reader) = (ProjectId::generate(), UserId::generate());
-                let built = head_stmt(backend, project, reader, Expr::val(0_i64), Expr::val(true));
-                assert_eq!(plain_head_stmt(backend, project, reader), built);
-            }
-        }
     }
 }
