@@ -1,9 +1,8 @@
 //! Rows of tasks, without the columns that only serve searches and sorting.
 
-use sea_orm::DbErr;
 use uuid::Uuid;
 
-use super::decode::{Decode, RowReader, decoded_row};
+use super::decode::decoded_row;
 use super::entities::task::{Column, Model};
 
 /// The columns of a task that are published, in the order of `TaskRow`.
@@ -90,13 +89,4 @@ pub(super) struct ListedRow {
     pub(super) due_key: i64,
     pub(super) task: TaskRow,
 }
-}
-
-impl Decode for Option<ListedRow> {
-    /// The row of a left join. If there is none, the columns behind the first two are not read.
-    fn decode(row: &mut RowReader<'_>) -> Result<Self, DbErr> {
-        let keys = (Option::<String>::decode(row)?, Option::<i64>::decode(row)?);
-        let (Some(title_key), Some(due_key)) = keys else { return Ok(None) };
-        Ok(Some(ListedRow { title_key, due_key, task: TaskRow::decode(row)? }))
-    }
 }
