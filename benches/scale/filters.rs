@@ -41,6 +41,7 @@ pub(crate) async fn add_rare(api: &mut Connection, token: &str, project: &str) -
 }
 
 pub(crate) async fn measure(engine: &str, lists: &Lists) -> Result<()> {
+    lists.check_totals().await?;
     for (version, query) in REQUESTS {
         let [small, large] = [&lists.small, &lists.large]
             .map(|project| client::get(&format!("/{version}/projects/{project}/tasks?limit=20&{query}"), &lists.token));

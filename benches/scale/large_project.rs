@@ -26,6 +26,8 @@ const DEEP_PAGE: i64 = 5_000;
 const LIMIT: i64 = 20;
 /// Tasks per page on the way to the deep page.
 const STRIDE: i64 = 100;
+/// Maximum total of a filtered list.
+const MAX_COUNTED: i64 = 1_000;
 /// Requests per turn.
 const REQUESTS: u8 = 5;
 
@@ -109,6 +111,26 @@ impl Lists {
     /// Builds a request for a page by its number.
     fn numbered(&self, project: &str, page: i64, sort: &str) -> Vec<u8> {
         client::get(&format!("/v1/projects/{project}/tasks?limit={LIMIT}&page={page}{sort}"), &self.token)
+    }
+
+    /// Checks that filtered lists count at most 1,000 tasks, and that the last page is right nevertheless. Every fourth task
+    /// is done.
+    pub(crate) async fn check_totals(&self) -> Result<()> {
+        let done = (self.tasks + 3) / 4;
+        for (offset, has_more) in [(0, done > LIMIT), (done - LIMIT, false)] {
+            let page = client::get(
+                &format!("/v1/projects/{}/tasks?limit={LIMIT}&offset={offset}&status=done", self.large),
+                &self.token,
+            );
+            let page = self.json(&page).await?;
+            let (meta, length) = (&page["meta"], page["data"].as_array().map(Vec::len));
+            ensure!(
+                meta["total"] == done.min(MAX_COUNTED) && meta["total_is_exact"] == (done <= MAX_COUNTED),
+                "{meta}"
+            );
+            ensure!(meta["has_more"] == has_more && length == usize::try_from(LIMIT).ok(), "{meta}");
+        }
+        Ok(())
     }
 
     /// Builds a request for the page of the large project after a cursor.

@@ -1,7 +1,7 @@
 //! Cost of the lists of a reader who is a member of 10,000 projects with 1,000,000 tasks.
 //!
-//! Both lists have to look at every membership, so the baseline is reading those from the database; the list of all tasks
-//! adds one index lookup per membership. Also compared: a later page, a reader with 10 projects, and the same page by
+//! The lists of projects and tasks look at every membership, so the baseline is reading those from the database; the list of
+//! all tasks adds one index lookup per membership. Also compared: a later page, a reader with 10 projects, and the same page by
 //! sorting all tasks, which version 1 does for distant pages.
 
 use std::time::{Duration, Instant};
@@ -112,7 +112,9 @@ pub(crate) async fn measure(engine: &str, databases: &Databases) -> Result<()> {
     let page = |token: &str, rest: &str| client::get(&format!("/v2/tasks?limit=20{rest}"), token);
 
     let list = client::get("/v1/projects?limit=20", &token);
-    ensure!(lists.api.json(&list).await?["meta"]["total"] == projects, "the reader has another number of projects");
+    // At most 1,000 are counted.
+    let total = &lists.api.json(&list).await?["meta"]["total"];
+    ensure!(*total == projects.min(1_000), "the reader has another number of projects");
     let name = format!("{projects} memberships : projects");
     lists.compare(engine, &name, [Turn::Memberships, Turn::Request(&list)], Some(PROJECTS_GOAL)).await?;
 

@@ -126,22 +126,59 @@ impl<F: SortField> Sort<F> {
     }
 }
 
+/// Maximum number of items that are counted, except where the number is stored.
+pub const MAX_COUNTED: u64 = 1_000;
+
+/// Number of items in a list, or in its counted part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Total {
+    /// Number of items that were counted.
+    pub count: u64,
+    /// False if there are more items.
+    pub is_exact: bool,
+}
+
+impl Total {
+    /// A total that includes all items.
+    #[must_use]
+    pub const fn exact(count: u64) -> Self {
+        Self { count, is_exact: true }
+    }
+
+    /// Total of a count that stops at one item more than [`MAX_COUNTED`].
+    #[must_use]
+    pub const fn counted(count: u64) -> Self {
+        if count > MAX_COUNTED { Self { count: MAX_COUNTED, is_exact: false } } else { Self::exact(count) }
+    }
+
+    /// Returns whether there may be items after this many.
+    #[must_use]
+    pub const fn may_exceed(self, count: u64) -> bool {
+        !self.is_exact || self.count > count
+    }
+}
+
 /// Page of a list, with the size of the whole list.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
     /// Items of this page, in order.
     pub items: Vec<T>,
-    /// Total number of items in the list.
-    pub total: u64,
+    /// Number of items in the list.
+    pub total: Total,
+    /// True if more items follow this page.
+    pub has_more: bool,
 }
 
 /// Position of a page in its list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Object)]
 #[oai(example)]
 pub struct PageMeta {
-    /// Total number of items in the list.
+    /// Number of items in the list. Counting stops at 1,000, except in lists of tasks without filters: if there are more
+    /// items, `total` is 1000 and `total_is_exact` is false. Pages beyond that are returned like any other.
     #[oai(validator(minimum(value = "0")))]
     pub total: u64,
+    /// False if the list has more items than `total`.
+    pub total_is_exact: bool,
     /// Page number, starting at 1: `offset / limit + 1`.
     #[oai(validator(minimum(value = "1")))]
     pub page: u64,
@@ -152,19 +189,15 @@ pub struct PageMeta {
     pub has_more: bool,
 }
 
-example!(PageMeta { total: 1, page: 1, limit: 20, has_more: false });
+example!(PageMeta { total: 1, total_is_exact: true, page: 1, limit: 20, has_more: false });
 
 impl PageMeta {
-    /// Describes the page of `count` items that `paging` requested.
+    /// Describes the page that `paging` requested.
     #[must_use]
-    pub fn new(paging: Paging, total: u64, count: usize) -> Self {
-        let offset = paging.offset();
-        Self {
-            total,
-            page: offset / u64::from(paging.limit) + 1,
-            limit: paging.limit,
-            has_more: offset + (count as u64) < total,
-        }
+    pub fn new<T>(paging: Paging, page: &Page<T>) -> Self {
+        let (Total { count, is_exact }, limit) = (page.total, paging.limit);
+        let number = paging.offset() / u64::from(limit) + 1;
+        Self { total: count, total_is_exact: is_exact, page: number, limit, has_more: page.has_more }
     }
 }
 
@@ -193,7 +226,7 @@ macro_rules! list_type {
             type Item = $item;
 
             fn new(page: $crate::contract::page::Page<$item>, paging: $crate::contract::page::Paging) -> Self {
-                let meta = $crate::contract::page::PageMeta::new(paging, page.total, page.items.len());
+                let meta = $crate::contract::page::PageMeta::new(paging, &page);
                 Self { data: page.items, meta }
             }
         }
@@ -267,15 +300,21 @@ mod tests {
 
     #[test]
     fn page_number_is_derived_from_the_offset() {
-        for (paging, total, count, page, has_more) in [
-            (Paging::default(), 48, 20, 1, true),
-            (Paging { page: Some(3), ..Paging::default() }, 48, 8, 3, false),
-            (Paging { page: Some(9), ..Paging::default() }, 48, 0, 9, false),
-            (Paging { offset: Some(25), limit: 10, page: None }, 48, 10, 3, true),
-            (Paging { page: Some(u32::MAX), limit: 100, offset: None }, 48, 0, u64::from(u32::MAX), false),
+        for (paging, number) in [
+            (Paging::default(), 1),
+            (Paging { page: Some(3), ..Paging::default() }, 3),
+            (Paging { offset: Some(25), limit: 10, page: None }, 3),
+            (Paging { page: Some(u32::MAX), limit: 100, offset: None }, u64::from(u32::MAX)),
         ] {
-            let meta = PageMeta::new(paging, total, count);
-            assert_eq!((meta.page, meta.has_more), (page, has_more), "{paging:?}");
+            let page = Page::<()> { items: Vec::new(), total: Total::exact(48), has_more: true };
+            let meta = PageMeta::new(paging, &page);
+            assert_eq!((meta.page, meta.total, meta.has_more), (number, 48, true), "{paging:?}");
         }
+    }
+
+    #[test]
+    fn a_total_is_exact_up_to_the_maximum() {
+        assert_eq!(Total::counted(MAX_COUNTED), Total { count: 1_000, is_exact: true });
+        assert_eq!(Total::counted(MAX_COUNTED + 1), Total { count: 1_000, is_exact: false });
     }
 }

@@ -15,7 +15,7 @@ use super::entities::{member, user};
 use super::mapping;
 use super::pagination::first_portion;
 use super::repositories::SeaRepositories;
-use crate::contract::page::{Direction, Page, Paging, Sort};
+use crate::contract::page::{Direction, Page, Paging, Sort, Total};
 use crate::contract::project::Role;
 use crate::contract::project::member::{Member, MemberSort};
 use crate::contract::strings::{Email, PersonName};
@@ -64,13 +64,31 @@ fn with_account(members: Select<member::Entity>) -> Select<member::Entity> {
         .column_as(user::Column::Email, "user_email")
 }
 
-fn sort_members(members: &mut [Member], sort: Sort<MemberSort>) {
-    match sort.field {
-        MemberSort::JoinedAt => members.sort_by_key(|member| (member.joined_at, member.user_id)),
-        MemberSort::Name => members.sort_by_cached_key(|member| (fold(&member.name), member.user_id)),
-    }
-    if sort.direction == Direction::Desc {
-        members.reverse();
+impl<C: ConnectionTrait + Send + Sync> SeaRepositories<C> {
+    /// Lists members by folded name.
+    ///
+    /// A project has few members, so their names are sorted here: no database folds beyond ASCII.
+    async fn list_by_name(
+        &self,
+        matching: Select<member::Entity>,
+        direction: Direction,
+        paging: Paging,
+    ) -> Result<Page<Member>, StoreError> {
+        let names = matching.clone().select_only().column(member::Column::UserId).column(user::Column::Name);
+        let mut names: Vec<(Uuid, String)> = names.into_tuple().all(&self.0).await?;
+        names.sort_by_cached_key(|(user, name)| (fold(name), *user));
+        if direction == Direction::Desc {
+            names.reverse();
+        }
+        let total = Total::exact(names.len() as u64);
+        let skipped = usize::try_from(paging.offset()).unwrap_or(usize::MAX);
+        let (users, has_more) = first_portion(names.split_off(skipped.min(names.len())), paging.limit.into());
+        let users: Vec<Uuid> = users.into_iter().map(|(user, _)| user).collect();
+        let rows = matching.filter(member::Column::UserId.is_in(users.iter().copied())).into_model::<MemberRow>();
+        let mut rows = rows.all(&self.0).await?;
+        rows.sort_by_key(|row| users.iter().position(|user| *user == row.member.user_id));
+        let items = rows.into_iter().map(MemberRow::into_member).collect::<Result<_, _>>()?;
+        Ok(Page { items, total, has_more })
     }
 }
 
@@ -87,14 +105,11 @@ impl<C: ConnectionTrait + Send + Sync> MemberRepository for SeaRepositories<C> {
         if let Some(role) = role {
             matching = matching.filter(member::Column::Role.eq(mapping::role_str(role)));
         }
-        // A project has few members, so they are sorted here: by folded name, beyond ASCII too.
-        let rows = matching.into_model::<MemberRow>().all(&self.0).await?;
-        let mut members = rows.into_iter().map(MemberRow::into_member).collect::<Result<Vec<_>, _>>()?;
-        sort_members(&mut members, sort);
-        let total = members.len() as u64;
-        let skipped = usize::try_from(paging.offset()).unwrap_or(usize::MAX);
-        let limit = usize::try_from(paging.limit).unwrap_or(usize::MAX);
-        Ok(Page { items: members.into_iter().skip(skipped).take(limit).collect(), total })
+        let by_time = (member::Column::JoinedAt, member::Column::UserId);
+        match sort.field {
+            MemberSort::JoinedAt => self.page(matching, by_time, sort.direction, paging, MemberRow::into_member).await,
+            MemberSort::Name => self.list_by_name(matching, sort.direction, paging).await,
+        }
     }
 
     async fn find(&self, project: ProjectId, user: UserId) -> Result<Option<Member>, StoreError> {

@@ -1,12 +1,13 @@
 //! Sorted pages.
 
+use sea_orm::sea_query::{Asterisk, Expr, ExprTrait as _, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoSimpleExpr, Order, PaginatorTrait, QueryOrder,
-    QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoSimpleExpr, Order, QueryOrder, QuerySelect,
+    QueryTrait as _, Select,
 };
 
 use super::repositories::SeaRepositories;
-use crate::contract::page::{Direction, Page, Paging};
+use crate::contract::page::{Direction, MAX_COUNTED, Page, Paging, Total};
 use crate::repositories::StoreError;
 
 /// Returns the SQL order of a direction.
@@ -27,13 +28,35 @@ pub(super) fn order_by<Q: QueryOrder>(
     query.order_by(column, order(direction)).order_by(id, order(direction))
 }
 
-/// Limits a sorted query to one page.
+/// Limits a sorted query to one page, and an extra row that shows whether there is a next one.
 pub(super) fn paginate<Q: QuerySelect>(sorted: Q, paging: Paging) -> Q {
-    sorted.offset(paging.offset()).limit(u64::from(paging.limit))
+    sorted.offset(paging.offset()).limit(u64::from(paging.limit) + 1)
+}
+
+/// Query for the number of matching rows, at most one more than `max`.
+pub(super) fn bounded_count<E: EntityTrait>(matching: Select<E>, max: u64) -> SelectStatement {
+    let rows = matching.select_only().expr(Expr::val(1)).limit(max + 1);
+    Query::select().expr(Expr::col(Asterisk).count()).from_subquery(rows.into_query(), "counted").take()
+}
+
+/// Returns the total of a bounded count.
+pub(super) fn counted(count: i64) -> Total {
+    Total::counted(u64::try_from(count).unwrap_or_default())
+}
+
+/// Converts the rows of a page and the extra row.
+pub(super) fn page<M, T>(
+    rows: Vec<M>,
+    total: Total,
+    paging: Paging,
+    decode: impl Fn(M) -> Result<T, StoreError>,
+) -> Result<Page<T>, StoreError> {
+    let (rows, has_more) = first_portion(rows, paging.limit.into());
+    Ok(Page { items: rows.into_iter().map(decode).collect::<Result<_, _>>()?, total, has_more })
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
-    /// Returns one page of a query with the number of all matching rows.
+    /// Returns one page of a query with the number of matching rows.
     pub(super) async fn page<E, M, T>(
         &self,
         matching: Select<E>,
@@ -47,10 +70,17 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
         E::Column: ColumnTrait,
         M: FromQueryResult + Send + Sync,
     {
-        let total = matching.clone().count(&self.0).await?;
-        let page = paginate(order_by(matching, column, id, direction), paging);
-        let rows = page.into_model::<M>().all(&self.0).await?;
-        Ok(Page { items: rows.into_iter().map(decode).collect::<Result<_, _>>()?, total })
+        let sorted = paginate(order_by(matching.clone(), column, id, direction), paging);
+        let rows = sorted.into_model::<M>().all(&self.0).await?;
+        let (offset, read) = (paging.offset(), rows.len() as u64);
+        let is_end = read <= paging.limit.into() && (offset == 0 || read > 0);
+        let total = if is_end {
+            Total::counted(offset + read)
+        } else {
+            let count = self.0.query_one(&bounded_count(matching, MAX_COUNTED)).await?;
+            counted(count.map_or(Ok(0), |row| row.try_get_by_index(0))?)
+        };
+        page(rows, total, paging, decode)
     }
 }
 

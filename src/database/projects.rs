@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 use super::entities::{member, project};
 use super::maintenance::pairs;
-use super::pagination::{first_portion, order_by, paginate};
+use super::pagination::{bounded_count, counted, first_portion, order_by, page, paginate};
 use super::prepared::Prepared;
 use super::relations::membership;
 use super::repositories::SeaRepositories;
 use super::{mapping, text_search};
-use crate::contract::page::{Page, Paging, Sort};
+use crate::contract::page::{MAX_COUNTED, Page, Paging, Sort};
 use crate::contract::project::{Project, ProjectSort, Role};
 use crate::contract::{ProjectId, Timestamp, UserId};
 use crate::repositories::{
@@ -217,7 +217,7 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
             .add_option(filter.archived.map(|archived| project::Column::Archived.eq(archived)))
             .add_option(filter.role.map(|role| member::Column::Role.eq(mapping::role_str(role))));
         let matching = project::Entity::find().join(JoinType::InnerJoin, membership(reader)).filter(conditions);
-        let count = matching.clone().select_only().expr(Expr::col((project::Entity, project::Column::Id)).count());
+        let count = bounded_count(matching.clone(), MAX_COUNTED);
         let column = match sort.field {
             ProjectSort::CreatedAt => project::Column::CreatedAt,
             ProjectSort::UpdatedAt => project::Column::UpdatedAt,
@@ -225,17 +225,18 @@ impl<C: ConnectionTrait + Send + Sync> ProjectRepository for SeaRepositories<C> 
         };
         let listed = matching
             .column_as(member::Column::Role, "member_role")
-            .expr_as(Expr::SubQuery(None, Box::new(count.clone().into_query().into())), "total");
+            .expr_as(Expr::SubQuery(None, Box::new(count.clone().into())), "total");
         let listed = paginate(order_by(listed, column, project::Column::Id, sort.direction), paging);
         let rows = listed.into_model::<ListedRow>().all(&self.0).await?;
         let total = match rows.first() {
-            Some(row) => Some(row.total),
+            Some(row) => row.total,
             // A page past the end has no row.
-            None if paging.offset() > 0 => count.into_tuple::<i64>().one(&self.0).await?,
-            None => None,
+            None if paging.offset() > 0 => {
+                self.0.query_one(&count).await?.map_or(Ok(0), |row| row.try_get_by_index(0))?
+            }
+            None => 0,
         };
-        let items = rows.into_iter().map(|row| row.project.into_project()).collect::<Result<_, _>>()?;
-        Ok(Page { items, total: total.map_or(0, |total| u64::try_from(total).unwrap_or_default()) })
+        page(rows, counted(total), paging, |row| row.project.into_project())
     }
 
     async fn add(&self, project: &Project) -> Result<(), StoreError> {

@@ -2,18 +2,19 @@
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, QueryTrait, Select};
+use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
 use uuid::Uuid;
 
 use super::decode::{DecodingConnection, decoded_row};
 use super::entities::{event_sequence, member, project, task};
+use super::pagination::{bounded_count, first_portion, page};
 use super::relations::membership;
 use super::repositories::SeaRepositories;
 use super::task_filter::TaskWindow;
 use super::task_rows::ListedRow;
 use super::visible_tasks::visible_count;
 use super::{mapping, task_filter};
-use crate::contract::page::{Page, Paging, Sort};
+use crate::contract::page::{MAX_COUNTED, Page, Paging, Sort, Total};
 use crate::contract::task::Task;
 use crate::contract::task::query::TaskSort;
 use crate::contract::{ProjectId, UserId};
@@ -78,9 +79,39 @@ fn scalar(select: SelectStatement) -> Expr {
     Expr::SubQuery(None, Box::new(select.into()))
 }
 
-fn count(matching: Select<task::Entity>) -> SelectStatement {
-    let mut select = matching.select_only().expr(Expr::col((task::Entity, task::Column::Id)).count());
-    QueryTrait::query(&mut select).take()
+/// Returns the column by whose index the tasks of a project are counted; `None` if an index of another kind may be better.
+///
+/// A count may stop early, so it should find tasks where they are dense. Without an order, databases expect them to be
+/// everywhere, or read rows in an order that is far from that of the storage.
+fn counting_order(filter: &TaskFilter) -> Option<task::Column> {
+    let TaskFilter { due_before, due_after, created_after, updated_after, .. } = filter;
+    let has_assignee = matches!(filter.assignee, Some(Assignee::User(_)));
+    if has_assignee || filter.deleted_since.is_some() || !filter.priorities.is_empty() {
+        None
+    } else if due_before.is_some() || due_after.is_some() {
+        Some(task::Column::DueKey)
+    } else if updated_after.is_some() {
+        Some(task::Column::UpdatedAt)
+    } else if created_after.is_some() {
+        Some(task::Column::CreatedAt)
+    } else {
+        Some(task::Column::Position)
+    }
+}
+
+/// Returns the total of a list: the stored number of tasks, or a bounded count.
+fn total(filter: &TaskFilter, count: u64) -> Total {
+    if filter.is_unfiltered() { Total::exact(count) } else { Total::counted(count) }
+}
+
+/// Window of a numbered page, with an extra row.
+fn numbered(sort: Sort<TaskSort>, paging: Paging) -> TaskWindow<'static> {
+    TaskWindow { sort, after: None, offset: paging.offset(), limit: u64::from(paging.limit) + 1 }
+}
+
+/// Converts the rows of a numbered page and the extra row.
+fn numbered_page(rows: Vec<ListedRow>, total: Total, paging: Paging) -> Result<Page<Task>, StoreError> {
+    page(rows, total, paging, |row| mapping::task(row.task))
 }
 
 /// Query for what a list of a project needs besides its tasks.
@@ -108,10 +139,8 @@ fn window(request: &CursorRequest) -> TaskWindow<'_> {
 }
 
 /// Drops the extra row that was read to learn whether there is a next page.
-fn cursor_page(mut rows: Vec<ListedRow>, request: &CursorRequest) -> Result<CursorPage, StoreError> {
-    let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
-    let has_next = rows.len() > limit;
-    rows.truncate(limit);
+fn cursor_page(rows: Vec<ListedRow>, request: &CursorRequest) -> Result<CursorPage, StoreError> {
+    let (rows, has_next) = first_portion(rows, request.limit.into());
     let next = rows.last().filter(|_| has_next).map(|row| task_filter::sort_key(row, request.sort.field));
     Ok(CursorPage { items: rows.into_iter().map(|row| mapping::task(row.task)).collect::<Result<_, _>>()?, next })
 }
@@ -177,21 +206,22 @@ impl<C: DecodingConnection + Send + Sync> TaskListRepository for SeaRepositories
         sort: Sort<TaskSort>,
         paging: Paging,
     ) -> Result<Option<ProjectTaskPage<Page<Task>>>, StoreError> {
-        let matching = self.matching_in_project(project, filter);
         // The count of the project costs the same however many tasks there are.
-        let total = if filter.is_unfiltered() {
+        let count = if filter.is_unfiltered() {
             Expr::col((project::Entity, project::Column::TaskTotal))
         } else {
-            scalar(count(matching.clone()))
+            let matching = self.matching_in_project(project, filter);
+            let ordered = matching.apply_if(counting_order(filter), QueryOrder::order_by_asc);
+            scalar(bounded_count(ordered, MAX_COUNTED))
         };
-        let Some(head) = self.project_head(project, reader, filter, total).await? else { return Ok(None) };
-        let mut page = Page { items: Vec::new(), total: head.page };
-        if has_page(&head) && page.total > paging.offset() {
-            let window = TaskWindow { sort, after: None, offset: paging.offset(), limit: paging.limit.into() };
-            let rows = self.read_window(matching, window).await?;
-            page.items = rows.into_iter().map(|row| mapping::task(row.task)).collect::<Result<_, _>>()?;
+        let Some(head) = self.project_head(project, reader, filter, count).await? else { return Ok(None) };
+        let total = total(filter, head.page);
+        let mut rows = Vec::new();
+        if has_page(&head) && total.may_exceed(paging.offset()) {
+            let matching = self.matching_in_project(project, filter);
+            rows = self.read_window(matching, numbered(sort, paging)).await?;
         }
-        Ok(Some(head.with_page(page)))
+        Ok(Some(head.with_page(numbered_page(rows, total, paging)?)))
     }
 
     async fn list_visible(
@@ -201,19 +231,18 @@ impl<C: DecodingConnection + Send + Sync> TaskListRepository for SeaRepositories
         sort: Sort<TaskSort>,
         paging: Paging,
     ) -> Result<VisibleTaskPage<Page<Task>>, StoreError> {
-        let total = if filter.is_unfiltered() {
+        let count = if filter.is_unfiltered() {
             visible_count(reader, filter)
         } else {
-            count(self.matching_visible(reader, filter))
+            bounded_count(self.matching_visible(reader, filter), MAX_COUNTED)
         };
-        let (total, assignee_is_valid) = self.visible_head(reader, filter, scalar(total)).await?;
-        let mut page = Page { items: Vec::new(), total };
-        if assignee_is_valid && page.total > paging.offset() {
-            let window = TaskWindow { sort, after: None, offset: paging.offset(), limit: paging.limit.into() };
-            let rows = self.visible_window(reader, filter, window).await?;
-            page.items = rows.into_iter().map(|row| mapping::task(row.task)).collect::<Result<_, _>>()?;
+        let (count, assignee_is_valid) = self.visible_head(reader, filter, scalar(count)).await?;
+        let total = total(filter, count);
+        let mut rows = Vec::new();
+        if assignee_is_valid && total.may_exceed(paging.offset()) {
+            rows = self.visible_window(reader, filter, numbered(sort, paging)).await?;
         }
-        Ok(VisibleTaskPage { assignee_is_valid, page })
+        Ok(VisibleTaskPage { assignee_is_valid, page: numbered_page(rows, total, paging)? })
     }
 
     async fn list_in_project_by_cursor(

@@ -16,8 +16,8 @@ use crate::repositories::{Assignee, StoreError, TaskFilter};
 
 /// Greatest end of a window that is read project by project.
 ///
-/// Room for the longest page by cursor and a few numbered ones. Later windows have to pass all tasks before them anyway.
-const MAX_LATERAL_ROWS: u64 = 200;
+/// Room for two of the longest pages and the extra row. Later windows have to pass all tasks before them anyway.
+const MAX_LATERAL_ROWS: u64 = 201;
 
 /// Returns whether a project's tasks are best searched in sort order.
 ///

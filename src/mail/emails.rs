@@ -137,11 +137,12 @@ pub(crate) struct Inviter {
     pub(crate) project: SingleLine,
 }
 
-/// Due tasks of a digest: the first ones and the number of further ones.
+/// Due tasks of a digest: the first ones and the number of further ones, which may be a lower bound.
 #[derive(Debug)]
 pub(crate) struct DigestTasks {
     pub(crate) first: Vec<DigestTask>,
     pub(crate) more: u64,
+    pub(crate) more_is_exact: bool,
 }
 
 #[derive(Debug)]
@@ -170,20 +171,11 @@ mod tests {
     fn all() -> Vec<EmailContent> {
         let links = Links::new("https://tasks.example");
         let name = || SingleLine::new(HOSTILE);
-        let task = || DigestTask { title: name(), due: "Mon 23 Nov, 18:00".to_owned(), is_overdue: true };
-        let tasks = || DigestTasks { first: vec![task()], more: 3 };
-        let digest = DigestEmail {
-            name: name(),
-            assigned: tasks(),
-            unassigned: tasks(),
-            projects: vec![DigestProject { name: name(), done: 5, total: 12 }],
-            home: links.home(),
-        };
         vec![
             WelcomeEmail { name: name(), home: links.home() }.render().unwrap(),
             verification(&links).render().unwrap(),
             PasswordResetEmail { name: name(), link: links.reset_password("mt_abc") }.render().unwrap(),
-            digest.render().unwrap(),
+            digest(&links).render().unwrap(),
             webhook_disabled(Some(name())).render().unwrap(),
             PasswordChangedEmail { name: name(), at: at(), revoked_all: true, home: links.home() }.render().unwrap(),
             PasswordResetDoneEmail { name: name(), at: at(), home: links.home() }.render().unwrap(),
@@ -192,6 +184,26 @@ mod tests {
             webhook_created(Some(name())).render().unwrap(),
             invitation(Some(Inviter { name: name(), email: name(), project: name() })).render().unwrap(),
         ]
+    }
+
+    fn digest(links: &Links) -> DigestEmail {
+        let name = || SingleLine::new(HOSTILE);
+        let task = || DigestTask { title: name(), due: "Mon 23 Nov, 18:00".to_owned(), is_overdue: true };
+        DigestEmail {
+            name: name(),
+            assigned: DigestTasks { first: vec![task()], more: 3, more_is_exact: true },
+            unassigned: DigestTasks { first: vec![task()], more: 990, more_is_exact: false },
+            projects: vec![DigestProject { name: name(), done: 5, total: 12 }],
+            home: links.home(),
+        }
+    }
+
+    #[test]
+    fn a_digest_says_whether_it_counted_all_due_tasks() {
+        let mail = digest(&Links::new("https://tasks.example")).render().unwrap();
+        for part in [mail.text, mail.html] {
+            assert!(part.contains("and 3 more") && part.contains("and at least 990 more"), "{part}");
+        }
     }
 
     fn verification(links: &Links) -> VerificationEmail {

@@ -33,7 +33,8 @@ impl JobHandlers {
 fn render_digest(digest: &Digest, moment: Timestamp, home: String) -> DigestEmail {
     let tasks = |page: &Page<Task>| DigestTasks {
         first: page.items.iter().filter_map(|task| due_task(task, moment, digest.timezone)).collect(),
-        more: page.total - page.items.len() as u64,
+        more: page.total.count.saturating_sub(page.items.len() as u64),
+        more_is_exact: page.total.is_exact,
     };
     let projects = digest.projects.items.iter().map(|project| DigestProject {
         name: SingleLine::new(&project.name),

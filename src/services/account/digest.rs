@@ -80,7 +80,7 @@ impl Digests {
         let filter = ProjectFilter { archived: Some(false), ..ProjectFilter::default() };
         let by_change = Sort { field: ProjectSort::UpdatedAt, direction: Direction::Desc };
         let projects = repositories.projects().list(user.id, &filter, by_change, first_ones()).await?;
-        if projects.total == 0 {
+        if projects.total.count == 0 {
             return Ok(None);
         }
         Ok(Some(Digest {

@@ -77,7 +77,12 @@ impl Administration {
         Ok(AccountDetails {
             account: self.account(found),
             owned: repositories.projects().count_owned(id).await?,
-            sessions: repositories.sessions().list(id, now, Sort::new(None, None), Paging::default()).await?.total,
+            sessions: repositories
+                .sessions()
+                .list(id, now, Sort::new(None, None), Paging::default())
+                .await?
+                .total
+                .count,
             api_tokens: repositories.api_tokens().list(id, Sort::new(None, None), all).await?.items,
             webhooks: repositories
                 .webhooks()

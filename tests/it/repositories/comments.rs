@@ -161,13 +161,13 @@ on_both_databases! {
         for offset in 0..10 {
             let page = list(task.id, asc(CommentSort::CreatedAt), 4, offset).await;
             let from = usize::try_from(offset).unwrap();
-            assert_eq!((page.items.as_slice(), page.total), (&comments[from..9.min(from + 4).max(from)], 9));
+            assert_eq!((page.items.as_slice(), page.total.count), (&comments[from..9.min(from + 4).max(from)], 9));
         }
         comments.reverse();
         let page = store.read().comments().list(task.id, desc(CommentSort::CreatedAt), all()).await.unwrap();
-        assert_eq!((page.items, page.total), (comments, 9));
+        assert_eq!((page.items, page.total.count), (comments, 9));
         let page = list(empty.id, asc(CommentSort::CreatedAt), 9, 0).await;
-        assert_eq!((page.items, page.total), (Vec::new(), 0));
+        assert_eq!((page.items, page.total.count), (Vec::new(), 0));
     }
 
     async fn a_comment_requires_an_existing_task_and_author(database: TestDatabase) {

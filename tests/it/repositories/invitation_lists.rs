@@ -85,7 +85,7 @@ on_both_databases! {
         let mut found = Vec::new();
         for page in 1..=4 {
             let page = list(asc(InvitationSort::CreatedAt), 2, page).await;
-            assert_eq!(page.total, 7);
+            assert_eq!(page.total.count, 7);
             found.extend(page.items);
         }
         assert_eq!(found, made);

@@ -58,7 +58,7 @@ pub(super) async fn ids(
 ) -> Vec<InvitationId> {
     let sort = asc(InvitationSort::CreatedAt);
     let page = store.read().invitations().list(invited, status, now, sort, all()).await.unwrap();
-    assert_eq!(page.total, page.items.len() as u64);
+    assert_eq!(page.total.count, page.items.len() as u64);
     assert!(status.is_none_or(|status| page.items.iter().all(|invitation| invitation.status == status)));
     page.items.iter().map(|invitation| invitation.id).collect()
 }

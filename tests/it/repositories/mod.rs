@@ -32,6 +32,7 @@ mod shared_plans;
 mod task_filters;
 mod task_lists;
 mod tasks;
+mod totals;
 mod transactions;
 mod users;
 mod visible_events;

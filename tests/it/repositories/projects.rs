@@ -25,7 +25,7 @@ async fn add(store: &SeaStore, projects: &[Project]) {
 /// Ids of all projects that match the filter, oldest first.
 async fn ids(store: &SeaStore, reader: &User, filter: &ProjectFilter) -> Vec<ProjectId> {
     let page = store.read().projects().list(reader.id, filter, asc(ProjectSort::CreatedAt), all()).await.unwrap();
-    assert_eq!(page.total, page.items.len() as u64);
+    assert_eq!(page.total.count, page.items.len() as u64);
     page.items.iter().map(|project| project.id).collect()
 }
 
@@ -231,7 +231,7 @@ on_both_databases! {
                 let paging = Paging { limit: 2, page: Some(page), offset: None };
                 let page =
                     store.read().projects().list(ada.id, &ProjectFilter::default(), asc(field), paging).await.unwrap();
-                assert_eq!(page.total, 6);
+                assert_eq!(page.total.count, 6);
                 found.extend(page.items.iter().map(|project| project.id));
             }
             assert_eq!(found, expected, "{field:?}");
@@ -243,6 +243,6 @@ on_both_databases! {
         let paging = Paging { limit: 20, page: Some(2), offset: None };
         let filter = ProjectFilter::default();
         let page = store.read().projects().list(ada.id, &filter, asc(ProjectSort::Name), paging).await.unwrap();
-        assert_eq!((page.items.len(), page.total), (0, 6), "past the end");
+        assert_eq!((page.items.len(), page.total.count), (0, 6), "past the end");
     }
 }

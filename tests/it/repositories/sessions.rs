@@ -57,7 +57,7 @@ on_both_databases! {
         assert!(end(&store, ended.id, at(20)).await);
         let page = store.read().sessions().list(ada.id, at(500), asc(SessionSort::CreatedAt), all()).await.unwrap();
         assert_eq!(page.items.iter().map(|info| info.id).collect::<Vec<_>>(), [going.id]);
-        assert_eq!(page.total, 1);
+        assert_eq!(page.total.count, 1);
     }
 
     async fn sessions_are_sorted_in_both_directions_with_ties_by_id(database: TestDatabase) {
@@ -79,7 +79,7 @@ on_both_databases! {
             for page in 1..=3 {
                 let paging = Paging { limit: 2, page: Some(page), offset: None };
                 let page = store.read().sessions().list(ada.id, at(50), asc(field), paging).await.unwrap();
-                assert_eq!(page.total, 4);
+                assert_eq!(page.total.count, 4);
                 found.extend(page.items.iter().map(|info| info.id));
             }
             assert_eq!(found, expected, "{field:?}");

@@ -60,13 +60,13 @@ async fn in_project(
     let tasks =
         store.read().task_lists().list_in_project(project, reader.id, &TaskFilter::default(), sort, paging).await;
     let page = tasks.unwrap().unwrap().page;
-    (page.items.iter().map(|task| task.id).collect(), page.total)
+    (page.items.iter().map(|task| task.id).collect(), page.total.count)
 }
 
 /// Page of all tasks visible to the reader.
 async fn visible(store: &SeaStore, reader: &User, sort: Sort<TaskSort>, paging: Paging) -> (Vec<TaskId>, u64) {
     let tasks = store.read().task_lists().list_visible(reader.id, &TaskFilter::default(), sort, paging).await.unwrap();
-    (tasks.page.items.iter().map(|task| task.id).collect(), tasks.page.total)
+    (tasks.page.items.iter().map(|task| task.id).collect(), tasks.page.total.count)
 }
 
 on_both_databases! {

@@ -188,7 +188,7 @@ on_both_databases! {
         let store = database.store().await;
         let (filter, sort) = (ProjectFilter::default(), desc(ProjectSort::CreatedAt));
         let page = store.read().projects().list(planner.user.id, &filter, sort, Paging::default()).await.unwrap();
-        assert_eq!((page.items.len(), page.total), (1, 1));
+        assert_eq!((page.items.len(), page.total.count), (1, 1));
         let sent = planner.sent(r#"AS "total" FROM "projects""#).await;
         finds_projects_by_membership(&mut planner, &sent).await;
         let sqlite = databases::sqlite().await;

@@ -110,7 +110,7 @@ impl Fixture {
 
     async fn page(&self, filter: &TaskFilter, sort: Sort<TaskSort>, paging: Paging) -> (Vec<TaskId>, u64) {
         let tasks = self.store.read().task_lists().list_visible(self.reader, filter, sort, paging).await.unwrap();
-        (tasks.page.items.iter().map(|task| task.id).collect(), tasks.page.total)
+        (tasks.page.items.iter().map(|task| task.id).collect(), tasks.page.total.count)
     }
 }
 

@@ -101,7 +101,7 @@ on_both_databases! {
             let expected: Vec<Value> = expected.into_iter().map(|id| json!(id)).collect();
             assert_eq!(list.column("id"), expected, "{query}");
             let limit = if query.contains("limit=1") { 1 } else if query.contains("limit=2") { 2 } else { 20 };
-            let meta = json!({"total": 3, "page": page, "limit": limit, "has_more": has_more});
+            let meta = json!({"total": 3, "total_is_exact": true, "page": page, "limit": limit, "has_more": has_more});
             assert_eq!(list["meta"], meta, "{query}");
         }
     }
