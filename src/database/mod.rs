@@ -52,6 +52,7 @@ mod stored_bytes;
 mod stream_tickets;
 mod task_filter;
 mod task_lists;
+mod task_ranges;
 mod task_rows;
 mod tasks;
 mod text_search;

@@ -7,9 +7,9 @@ use super::entities::task::{Column, Entity};
 use super::pagination::order_by;
 use super::task_rows::{LISTED, ListedRow};
 use super::{mapping, text_search};
+use crate::contract::TaskId;
 use crate::contract::page::{Direction, Sort};
 use crate::contract::task::query::TaskSort;
-use crate::contract::{TaskId, Timestamp};
 use crate::repositories::{Assignee, SortKey, SortValue, TaskFilter};
 
 /// A window of the matching tasks.
@@ -22,8 +22,17 @@ pub(super) struct TaskWindow<'a> {
     pub(super) limit: u64,
 }
 
+/// Times that a filter may limit.
+pub(super) const TIMES: [TaskSort; 3] = [TaskSort::DueAt, TaskSort::CreatedAt, TaskSort::UpdatedAt];
+
 /// Condition for a filter.
 pub(super) fn condition(filter: &TaskFilter, postgres: bool) -> Condition {
+    let times = TIMES.map(|time| time_condition(filter, time, &Expr::col((Entity, column(time)))));
+    times.into_iter().fold(condition_without_times(filter, postgres), Condition::add)
+}
+
+/// Condition for a filter, except for its times.
+pub(super) fn condition_without_times(filter: &TaskFilter, postgres: bool) -> Condition {
     // Without a parameter, so that the partial indexes apply.
     let mut all = Condition::all().add(match filter.deleted_since {
         None => Column::DeletedAt.is_null(),
@@ -38,18 +47,27 @@ pub(super) fn condition(filter: &TaskFilter, postgres: bool) -> Condition {
     for label in &filter.labels {
         all = all.add(text_search::contains((Entity, Column::Labels), &format!(",{},", &**label), postgres));
     }
-    // A task without a due time is due neither before nor after any time, but its due key is the greatest value. The index
-    // is over the due key.
-    let due_after = |time: Timestamp| Column::DueAt.gt(time.0).and(Column::DueKey.gt(time.0));
     all.add_option(filter.assignee.map(|assignee| match assignee {
         Assignee::Unassigned => Column::AssigneeId.is_null(),
         Assignee::User(id) => Column::AssigneeId.eq(id.0),
     }))
-    .add_option(filter.due_before.map(|time| Column::DueKey.lt(time.0)))
-    .add_option(filter.due_after.map(due_after))
-    .add_option(filter.created_after.map(|time| Column::CreatedAt.gt(time.0)))
-    .add_option(filter.updated_after.map(|time| Column::UpdatedAt.gt(time.0)))
     .add(text_search::contains_all((Entity, Column::SearchText), &filter.terms, postgres))
+}
+
+/// Condition on one of the times, with an operand for its column.
+pub(super) fn time_condition(filter: &TaskFilter, time: TaskSort, operand: &Expr) -> Condition {
+    let (before, after) = match time {
+        TaskSort::DueAt => (filter.due_before, filter.due_after),
+        TaskSort::CreatedAt => (None, filter.created_after),
+        TaskSort::UpdatedAt => (None, filter.updated_after),
+        TaskSort::Priority | TaskSort::Title | TaskSort::Position => (None, None),
+    };
+    let is_before = before.map(|time| operand.clone().lt(time.0));
+    let is_after = after.map(|time| operand.clone().gt(time.0));
+    // A task without a due time is due neither before nor after any time, but its due key is the greatest value. The index
+    // is over the due key.
+    let is_due = after.filter(|_| time == TaskSort::DueAt).map(|time| Column::DueAt.gt(time.0));
+    Condition::all().add_option(is_due).add_option(is_before).add_option(is_after)
 }
 
 /// Returns the column of a sort field.

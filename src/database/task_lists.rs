@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
+use sea_orm::{EntityTrait, JoinType, QueryOrder, QuerySelect, QueryTrait, Select};
 use uuid::Uuid;
 
 use super::decode::{DecodingConnection, decoded_row};
@@ -156,12 +156,6 @@ impl<C: DecodingConnection> SeaRepositories<C> {
         Ok(self.0.query_decoded(statement).await?)
     }
 
-    fn matching_in_project(&self, project: ProjectId, filter: &TaskFilter) -> Select<task::Entity> {
-        task::Entity::find()
-            .filter(task::Column::ProjectId.eq(project.0))
-            .filter(task_filter::condition(filter, self.is_postgres()))
-    }
-
     /// Returns the total in place of the page; `None` if there is no such project.
     async fn project_head(
         &self,
@@ -218,8 +212,7 @@ impl<C: DecodingConnection + Send + Sync> TaskListRepository for SeaRepositories
         let total = total(filter, head.page);
         let mut rows = Vec::new();
         if has_page(&head) && total.may_exceed(paging.offset()) {
-            let matching = self.matching_in_project(project, filter);
-            rows = self.read_window(matching, numbered(sort, paging)).await?;
+            rows = self.project_window(project, filter, numbered(sort, paging)).await?;
         }
         Ok(Some(head.with_page(numbered_page(rows, total, paging)?)))
     }
@@ -262,8 +255,7 @@ impl<C: DecodingConnection + Send + Sync> TaskListRepository for SeaRepositories
         let Some(head) = head else { return Ok(None) };
         let mut page = CursorPage::default();
         if has_page(&head) {
-            let matching = self.matching_in_project(project, filter);
-            page = cursor_page(self.read_window(matching, window(request)).await?, request)?;
+            page = cursor_page(self.project_window(project, filter, window(request)).await?, request)?;
         }
         Ok(Some(head.with_page(page)))
     }

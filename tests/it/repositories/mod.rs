@@ -31,6 +31,7 @@ mod sessions;
 mod shared_plans;
 mod task_filters;
 mod task_lists;
+mod task_ranges;
 mod tasks;
 mod totals;
 mod transactions;
