@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait as _, Func, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult as _, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult as _, Iterable as _, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -57,18 +58,26 @@ fn json_field(name: &str, value: &str) -> String {
     format!("{}:{}", json!(name), json!(value))
 }
 
+/// Condition that an event is of a type that all members may see.
+pub(super) fn is_for_all() -> Expr {
+    Column::Kind.is_not_in(EventType::OWNER_ONLY.map(EventType::as_str))
+}
+
+/// Condition that an event is of one of the types of a filter.
+pub(super) fn is_of_kind(filter: &EventFilter) -> Option<Expr> {
+    let kinds = &filter.kinds;
+    (!kinds.is_empty()).then(|| Column::Kind.is_in(kinds.iter().map(|kind| kind.as_str())))
+}
+
 /// Query for the matching events in the project of the current row of a table.
 fn events_of(table: &'static str, filter: &EventFilter, range: EventRange) -> SelectStatement {
     let is_owner = Expr::col((table, member::Column::Role)).eq(mapping::role_str(Role::Owner));
-    let is_for_all = Column::Kind.is_not_in(EventType::OWNER_ONLY.map(EventType::as_str));
     let mut events = Query::select();
     events
         .from(Entity)
         .and_where(Expr::col((Entity, Column::ProjectId)).equals((table, member::Column::ProjectId)))
-        .cond_where(Condition::any().add(is_for_all).add(is_owner));
-    if !filter.kinds.is_empty() {
-        events.and_where(Column::Kind.is_in(filter.kinds.iter().map(|kind| kind.as_str())));
-    }
+        .cond_where(Condition::any().add(is_for_all()).add(is_owner))
+        .cond_where(Condition::all().add_option(is_of_kind(filter)));
     if let Some(after) = range.after {
         events.and_where(match range.direction {
             Direction::Asc => Column::Sequence.gt(after),
@@ -97,7 +106,26 @@ impl<C: ConnectionTrait + Send + Sync> SeaRepositories<C> {
 }
 
 impl<C: ConnectionTrait> SeaRepositories<C> {
-    /// Query for the events visible to a reader, in order.
+    /// Reads columns of the events visible to a reader, in order.
+    async fn visible_rows(
+        &self,
+        reader: UserId,
+        filter: &EventFilter,
+        range: EventRange,
+        columns: impl IntoIterator<Item = Column>,
+    ) -> Result<Vec<QueryResult>, StoreError> {
+        let columns: Vec<_> = columns.into_iter().map(|column| (Entity, column)).collect();
+        if let Some(mut window) = self.events_in_window(reader, filter, range).await? {
+            let rows = self.0.query_all(window.statement.columns(columns.iter().copied())).await?;
+            if window.is_rest || rows.len() as u64 == range.limit {
+                return Ok(rows);
+            }
+        }
+        let mut select = self.visible_events(reader, filter, range);
+        Ok(self.0.query_all(select.clear_selects().columns(columns)).await?)
+    }
+
+    /// Query for the events visible to a reader, in order, by project.
     fn visible_events(&self, reader: UserId, filter: &EventFilter, range: EventRange) -> SelectStatement {
         let mut memberships = Query::select();
         memberships
@@ -112,9 +140,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
             select.order_by((Entity, Column::Sequence), order(range.direction));
         };
         let groups = (memberships, "members");
-        lateral_top_n::<Entity>(self.is_postgres(), groups, Column::Sequence, range.limit, rows_of, sort)
-            .limit(range.limit)
-            .take()
+        lateral_top_n::<Entity>(self.is_postgres(), groups, Column::Sequence, range.limit, rows_of, sort).limit(range.limit).take()
     }
 
     /// Removes a user from a range of events.
@@ -203,8 +229,7 @@ impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
     }
 
     async fn list(&self, reader: UserId, filter: &EventFilter, range: EventRange) -> Result<Vec<Event>, StoreError> {
-        let select = self.visible_events(reader, filter, range);
-        let rows = self.0.query_all(&select).await?;
+        let rows = self.visible_rows(reader, filter, range, Column::iter()).await?;
         let rows = rows.iter().map(|row| Model::from_query_result(row, "")).collect::<Result<_, _>>()?;
         self.resolve_events(rows).await
     }
@@ -225,9 +250,7 @@ impl<C: ConnectionTrait + Send + Sync> EventRepository for SeaRepositories<C> {
         filter: &EventFilter,
         range: EventRange,
     ) -> Result<Vec<EventHeader>, StoreError> {
-        let mut select = self.visible_events(reader, filter, range);
-        select.clear_selects().columns(HEADER.map(|column| (Entity, column)));
-        let rows = self.0.query_all(&select).await?;
+        let rows = self.visible_rows(reader, filter, range, HEADER).await?;
         let rows = rows.iter().map(|row| {
             let (sequence, id) = (row.try_get("", "sequence")?, row.try_get("", "id")?);
             Ok(header((sequence, id, row.try_get("", "type")?, row.try_get("", "project_id")?)))

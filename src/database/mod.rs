@@ -13,6 +13,7 @@ mod deliveries;
 mod entities;
 mod error;
 mod event_append;
+mod event_window;
 mod events;
 mod feed_epoch;
 mod file_lock;

@@ -2,6 +2,7 @@
 
 use pocket_tasks::contract::event::EventType;
 use pocket_tasks::contract::page::Direction;
+use pocket_tasks::database::SeaStore;
 use pocket_tasks::repositories::{EventFilter, EventRange, Store as _};
 
 use super::feed_order::new_event;
@@ -79,6 +80,28 @@ async fn reads_few(planner: &mut Planner, sql: &str) {
     }
 }
 
+/// Asserts that events are read in order from the beginning of the page, and memberships by their key.
+async fn reads_the_sequence(planner: &mut Planner, sql: &str) {
+    let plan = planner.generic_plan(sql).await;
+    let found: [&str; 2] = match planner.raw {
+        Raw::Sqlite(_) => {
+            ["SEARCH events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)", "(project_id=? AND user_id=?)"]
+        }
+        Raw::Postgres(_) => ["using events_pkey on events", "on members"],
+    };
+    for found in found {
+        assert!(plan.contains(found), "{found}: {sql}:\n{plan}");
+    }
+    for sign in ["SCAN ", "TEMP B-TREE", "AUTOMATIC", "Seq Scan on events", "Sort", "hashed"] {
+        assert!(!plan.contains(sign), "{sql}:\n{plan}");
+    }
+}
+
+async fn add_own_event(store: &SeaStore, planner: &Planner) {
+    let event = new_event(planner.project.id, EventType::TaskUpdated);
+    commit(store, async |transaction| transaction.events().append(&[event]).await.unwrap()).await;
+}
+
 on_both_databases! {
     async fn a_feed_page_is_read_by_the_projects_of_the_reader(database: TestDatabase) {
         let mut planner = Planner::new(&database).await;
@@ -125,6 +148,47 @@ on_both_databases! {
                     reads_few(&mut Planner::new(&sqlite).await, &sent).await;
                 }
             }
+        }
+        sqlite.remove().await;
+    }
+
+    async fn a_feed_page_of_a_reader_of_many_projects_is_searched_in_the_sequence(database: TestDatabase) {
+        let (mut planner, store) = (Planner::new(&database).await, database.store().await);
+        if database.is_postgres() && !keeps_whole_statements(&mut planner).await {
+            return;
+        }
+        add_foreign_events(&mut planner.raw).await;
+        for _ in 0..100 {
+            project(&store, &planner.user).await;
+        }
+        planner.raw.execute("ANALYZE").await;
+        let sqlite = databases::sqlite().await;
+        for direction in [Direction::Asc, Direction::Desc] {
+            let word = word(direction);
+            if !database.is_postgres() {
+                // Written by hand, because SQLite does not report its statements; verified below.
+                let role = "(SELECT members.role FROM members WHERE members.project_id = events.project_id \
+                            AND members.user_id = ?)";
+                let sql = format!(
+                    "SELECT events.* FROM events WHERE events.sequence BETWEEN ? AND ? AND {role} IS NOT NULL \
+                     AND (events.type NOT IN (?, ?, ?, ?) OR {role} = ?) ORDER BY events.sequence {word} LIMIT ?"
+                );
+                reads_the_sequence(&mut planner, &sql).await;
+                continue;
+            }
+            // The events are of other users, so the projects are read too.
+            planner.raw.execute("SET enable_seqscan = on; SET enable_bitmapscan = on").await;
+            let events = store.read().events();
+            let walk = EventRange { after: Some(10_000), direction, limit: 21 };
+            assert_eq!(events.list(planner.user.id, &EventFilter::default(), walk).await.unwrap(), []);
+            planner.sent(&format!(r#""top"%ORDER BY "events"."sequence" {word}"#)).await;
+            add_own_event(&store, &planner).await;
+            let walk = EventRange { after: (direction == Direction::Asc).then_some(20_000), direction, limit: 1 };
+            assert_eq!(events.list(planner.user.id, &EventFilter::default(), walk).await.unwrap().len(), 1);
+            let sent = planner.sent(&format!(r#"BETWEEN%ORDER BY "events"."sequence" {word}"#)).await;
+            reads_the_sequence(&mut planner, &sent).await;
+            // The statement for SQLite differs only in the names of parameters.
+            reads_the_sequence(&mut Planner::new(&sqlite).await, &sent).await;
         }
         sqlite.remove().await;
     }
