@@ -140,7 +140,7 @@ impl<C: ConnectionTrait> SeaRepositories<C> {
             select.order_by((Entity, Column::Sequence), order(range.direction));
         };
         let groups = (memberships, "members");
-        lateral_top_n::<Entity>(self.is_postgres(), groups, Column::Sequence, range.limit, rows_of, sort).limit(range.limit).take()
+        lateral_top_n::<Entity>(self.is_postgres(), groups, range.limit, rows_of, sort).limit(range.limit).take()
     }
 
     /// Removes a user from a range of events.

@@ -105,6 +105,6 @@ impl<C: DecodingConnection> SeaRepositories<C> {
                 .order_by((task::Entity, task::Column::Id), direction.clone());
         };
         let (groups, limit) = ((projects, "members"), window.offset + window.limit);
-        lateral_top_n::<task::Entity>(self.is_postgres(), groups, task::Column::Id, limit, rows_of, sort)
+        lateral_top_n::<task::Entity>(self.is_postgres(), groups, limit, rows_of, sort)
     }
 }

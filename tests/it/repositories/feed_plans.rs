@@ -17,7 +17,7 @@ use crate::{on_both_databases, on_sqlite};
 const JOINS: [(&str, &str); 2] = [
     (
         r#"INNER JOIN LATERAL (SELECT "events".*"#,
-        r#"CROSS JOIN "events" ON "events"."sequence" IN (SELECT "events"."sequence""#,
+        r#"CROSS JOIN "events" ON "events"."rowid" IN (SELECT "events"."rowid""#,
     ),
     (r#") AS "events" ON TRUE"#, ")"),
 ];
@@ -56,7 +56,7 @@ fn page_on_sqlite(direction: Direction, beyond: bool, more: &str) -> String {
     let order = format!("ORDER BY events.sequence {}", word(direction));
     let first = |of: &str| {
         format!(
-            "CROSS JOIN events ON events.sequence IN (SELECT events.sequence FROM events WHERE events.project_id = \
+            "CROSS JOIN events ON events.rowid IN (SELECT events.rowid FROM events WHERE events.project_id = \
              {of}.project_id AND (events.type NOT IN (?, ?, ?, ?) OR {of}.role = ?) {more} {beyond} {order} LIMIT ?)"
         )
     };

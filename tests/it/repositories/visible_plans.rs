@@ -16,7 +16,7 @@ use crate::support::{TestDatabase, databases};
 
 /// Join of each row of a table with the first tasks of its project, on PostgreSQL and on SQLite.
 const JOINS: [(&str, &str); 2] = [
-    (r#"INNER JOIN LATERAL (SELECT "tasks".*"#, r#"CROSS JOIN "tasks" ON "tasks"."id" IN (SELECT "tasks"."id""#),
+    (r#"INNER JOIN LATERAL (SELECT "tasks".*"#, r#"CROSS JOIN "tasks" ON "tasks"."rowid" IN (SELECT "tasks"."rowid""#),
     (r#") AS "tasks" ON TRUE"#, ")"),
 ];
 
@@ -46,7 +46,7 @@ impl Order {
         let order = format!("ORDER BY tasks.{column} {word}, tasks.id {word}");
         let first = |of: &str| {
             format!(
-                "CROSS JOIN tasks ON tasks.id IN (SELECT tasks.id FROM tasks WHERE tasks.project_id = {of}.project_id \
+                "CROSS JOIN tasks ON tasks.rowid IN (SELECT tasks.rowid FROM tasks WHERE tasks.project_id = {of}.project_id \
                  AND tasks.deleted_at IS NULL AND TRUE {beyond} {order} LIMIT ?)"
             )
         };
