@@ -16,6 +16,7 @@ mod m0009_stream_tickets;
 mod m0010_feed_epoch;
 mod m0011_administration;
 mod m0013_rate_limits;
+mod m0014_task_search;
 mod newer;
 mod schema;
 
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_feed_epoch::Migration),
             Box::new(m0011_administration::Migration),
             Box::new(m0013_rate_limits::Migration),
+            Box::new(m0014_task_search::Migration),
         ]
     }
 }

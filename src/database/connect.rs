@@ -162,9 +162,14 @@ async fn connect_postgres(settings: &Settings) -> Result<DatabaseConnections, St
     let pool = |size, options, timeout| ReadPool::postgres(size, options, &canceller, timeout, &health);
     // An index finds the rows of a user or a project. Where few users have many rows the planner would scan the whole
     // table, and the list of one user would take longer the more others have stored. A search uses one process, not three.
+    // It is planned for its words and labels, which may be rare or common.
     let mut scoped = single.clone();
     scoped.map_sqlx_postgres_opts(|options| {
-        options.options([("enable_seqscan", "off"), ("max_parallel_workers_per_gather", "0")])
+        options.options([
+            ("enable_seqscan", "off"),
+            ("max_parallel_workers_per_gather", "0"),
+            ("plan_cache_mode", "force_custom_plan"),
+        ])
     });
     let reader = pool(indexed, &single, ACQUIRE_TIMEOUT);
     let unindexed_reader = pool(unindexed, &scoped, UNINDEXED_ACQUIRE_TIMEOUT).named(SEARCH_POOL);

@@ -91,13 +91,27 @@ pub(super) fn bound_value(key: &SortKey, sort: Sort<TaskSort>) -> Value {
     }
 }
 
-/// Condition that a task comes after a key, as a row comparison that can seek.
-pub(super) fn after_key(key: &SortKey, sort: Sort<TaskSort>) -> Expr {
+/// Sort value and id of a task, and those of a key, to compare them as rows: such a comparison can seek.
+fn compared(key: &SortKey, sort: Sort<TaskSort>) -> (Expr, Expr) {
     let row = Expr::tuple([Expr::col((Entity, column(sort.field))), Expr::col((Entity, Column::Id))]);
-    let end = Expr::tuple([Expr::val(bound_value(key, sort)), Expr::val(key.id.0)]);
+    (row, Expr::tuple([Expr::val(bound_value(key, sort)), Expr::val(key.id.0)]))
+}
+
+/// Condition that a task comes after a key.
+pub(super) fn after_key(key: &SortKey, sort: Sort<TaskSort>) -> Expr {
+    let (row, end) = compared(key, sort);
     match sort.direction {
         Direction::Asc => row.gt(end),
         Direction::Desc => row.lt(end),
+    }
+}
+
+/// Condition that a task comes before a key.
+pub(super) fn before_key(key: &SortKey, sort: Sort<TaskSort>) -> Expr {
+    let (row, end) = compared(key, sort);
+    match sort.direction {
+        Direction::Asc => row.lt(end),
+        Direction::Desc => row.gt(end),
     }
 }
 

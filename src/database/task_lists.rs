@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{EntityTrait, JoinType, QueryOrder, QuerySelect, QueryTrait, Select};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
+};
 use uuid::Uuid;
 
 use super::decode::{DecodingConnection, decoded_row};
@@ -10,6 +12,7 @@ use super::entities::{event_sequence, member, project, task};
 use super::pagination::{bounded_count, first_portion, page};
 use super::relations::membership;
 use super::repositories::SeaRepositories;
+use super::task_candidates::tasks_of;
 use super::task_filter::TaskWindow;
 use super::task_rows::ListedRow;
 use super::visible_tasks::visible_count;
@@ -145,6 +148,20 @@ fn cursor_page(rows: Vec<ListedRow>, request: &CursorRequest) -> Result<CursorPa
     Ok(CursorPage { items: rows.into_iter().map(|row| mapping::task(row.task)).collect::<Result<_, _>>()?, next })
 }
 
+impl<C: ConnectionTrait> SeaRepositories<C> {
+    /// Query for the tasks of a project that match, among the candidates if there are any.
+    pub(super) fn matching_in_project(
+        &self,
+        project: ProjectId,
+        filter: &TaskFilter,
+        candidates: Option<SelectStatement>,
+    ) -> Select<task::Entity> {
+        tasks_of(candidates)
+            .filter(task::Column::ProjectId.eq(project.0))
+            .filter(task_filter::condition(filter, self.is_postgres()))
+    }
+}
+
 impl<C: DecodingConnection> SeaRepositories<C> {
     /// Reads a window of the matching tasks, which sorts all of them.
     pub(super) async fn read_window(
@@ -200,19 +217,20 @@ impl<C: DecodingConnection + Send + Sync> TaskListRepository for SeaRepositories
         sort: Sort<TaskSort>,
         paging: Paging,
     ) -> Result<Option<ProjectTaskPage<Page<Task>>>, StoreError> {
+        let candidates = self.few_candidates_in_project(project, filter, sort).await?;
         // The count of the project costs the same however many tasks there are.
         let count = if filter.is_unfiltered() {
             Expr::col((project::Entity, project::Column::TaskTotal))
         } else {
-            let matching = self.matching_in_project(project, filter);
-            let ordered = matching.apply_if(counting_order(filter), QueryOrder::order_by_asc);
-            scalar(bounded_count(ordered, MAX_COUNTED))
+            let order = counting_order(filter).filter(|_| candidates.is_none());
+            let matching = self.matching_in_project(project, filter, candidates.clone());
+            scalar(bounded_count(matching.apply_if(order, QueryOrder::order_by_asc), MAX_COUNTED))
         };
         let Some(head) = self.project_head(project, reader, filter, count).await? else { return Ok(None) };
         let total = total(filter, head.page);
         let mut rows = Vec::new();
         if has_page(&head) && total.may_exceed(paging.offset()) {
-            rows = self.project_window(project, filter, numbered(sort, paging)).await?;
+            rows = self.window_among(candidates, project, filter, numbered(sort, paging)).await?;
         }
         Ok(Some(head.with_page(numbered_page(rows, total, paging)?)))
     }
@@ -224,16 +242,17 @@ impl<C: DecodingConnection + Send + Sync> TaskListRepository for SeaRepositories
         sort: Sort<TaskSort>,
         paging: Paging,
     ) -> Result<VisibleTaskPage<Page<Task>>, StoreError> {
+        let candidates = self.few_visible_candidates(reader, filter).await?;
         let count = if filter.is_unfiltered() {
             visible_count(reader, filter)
         } else {
-            bounded_count(self.matching_visible(reader, filter), MAX_COUNTED)
+            bounded_count(self.matching_visible(reader, filter, candidates.clone()), MAX_COUNTED)
         };
         let (count, assignee_is_valid) = self.visible_head(reader, filter, scalar(count)).await?;
         let total = total(filter, count);
         let mut rows = Vec::new();
         if assignee_is_valid && total.may_exceed(paging.offset()) {
-            rows = self.visible_window(reader, filter, numbered(sort, paging)).await?;
+            rows = self.visible_window(reader, filter, numbered(sort, paging), candidates).await?;
         }
         Ok(VisibleTaskPage { assignee_is_valid, page: numbered_page(rows, total, paging)? })
     }
@@ -272,7 +291,8 @@ impl<C: DecodingConnection + Send + Sync> TaskListRepository for SeaRepositories
         };
         let mut page = CursorPage::default();
         if assignee_is_valid {
-            page = cursor_page(self.visible_window(reader, filter, window(request)).await?, request)?;
+            let candidates = self.few_visible_candidates(reader, filter).await?;
+            page = cursor_page(self.visible_window(reader, filter, window(request), candidates).await?, request)?;
         }
         Ok(VisibleTaskPage { assignee_is_valid, page })
     }

@@ -36,13 +36,8 @@ fn in_project(project: ProjectId, condition: Condition) -> Select<Entity> {
 }
 
 impl<C: DecodingConnection> SeaRepositories<C> {
-    /// Query for the matching tasks of a project, unsorted.
-    pub(super) fn matching_in_project(&self, project: ProjectId, filter: &TaskFilter) -> Select<Entity> {
-        in_project(project, task_filter::condition(filter, self.is_postgres()))
-    }
-
     /// Reads a window of the tasks of a project.
-    pub(super) async fn project_window(
+    pub(super) async fn ranged_window(
         &self,
         project: ProjectId,
         filter: &TaskFilter,
@@ -62,30 +57,36 @@ impl<C: DecodingConnection> SeaRepositories<C> {
         let mut ranges = TIMES.into_iter().filter_map(|time| range(filter, time, sorted)).peekable();
         // The trash has an index of its own.
         if ranges.peek().is_none() || filter.deleted_since.is_some() {
-            return Ok(self.matching_in_project(project, filter));
+            return Ok(self.matching_in_project(project, filter, None));
         }
         for range in ranges {
             let within = in_project(project, range.add(Column::DeletedAt.is_null()));
             let count = self.0.query_one(&bounded_count(within.clone(), MAX_SORTED)).await?;
             let count: i64 = count.map_or(Ok(0), |row| row.try_get_by_index(0))?;
             if u64::try_from(count).is_ok_and(|count| count <= MAX_SORTED) {
-                let mut matching = self.matching_in_project(project, filter);
+                let mut matching = self.matching_in_project(project, filter, None);
                 let within = within.limit(UNLIMITED).into_query();
                 sea_orm::QuerySelect::query(&mut matching).from_clear().from_subquery(within, Entity);
                 return Ok(matching);
             }
         }
-        Ok(in_project(project, self.condition_for_walk(filter, sorted)))
+        Ok(self.matching_in_order(project, filter, sorted))
     }
 
-    /// Condition for a filter that keeps databases from the indexes of times, except that of the order.
-    fn condition_for_walk(&self, filter: &TaskFilter, sorted: TaskSort) -> Condition {
+    /// Query for the matching tasks, in a form that keeps databases from the indexes of times, except that of the order.
+    pub(super) fn matching_in_order(
+        &self,
+        project: ProjectId,
+        filter: &TaskFilter,
+        sorted: TaskSort,
+    ) -> Select<Entity> {
         let times = TIMES.map(|time| {
             let operand = Expr::col((Entity, task_filter::column(time)));
             // No index is over a sum.
             let operand = if time == sorted { operand } else { operand.add(0) };
             time_condition(filter, time, &operand)
         });
-        times.into_iter().fold(task_filter::condition_without_times(filter, self.is_postgres()), Condition::add)
+        let others = task_filter::condition_without_times(filter, self.is_postgres());
+        in_project(project, times.into_iter().fold(others, Condition::add))
     }
 }

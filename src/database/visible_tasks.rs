@@ -1,7 +1,7 @@
 //! The tasks of all projects of a reader.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
-use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QuerySelect, QueryTrait as _, Select};
+use sea_orm::{ColumnTrait, ConnectionTrait, JoinType, QueryFilter, QuerySelect, QueryTrait as _, Select};
 
 use super::decode::DecodingConnection;
 use super::entities::{member, project, task};
@@ -9,6 +9,7 @@ use super::lateral::lateral_top_n;
 use super::pagination::order;
 use super::relations::{membership_of_task, project_of_task};
 use super::repositories::SeaRepositories;
+use super::task_candidates::tasks_of;
 use super::task_filter::{self, TaskWindow};
 use super::task_rows::{LISTED, ListedRow};
 use crate::contract::UserId;
@@ -52,10 +53,15 @@ pub(super) fn visible_count(reader: UserId, filter: &TaskFilter) -> SelectStatem
     visible_projects(reader, filter).expr(total).take()
 }
 
-impl<C: DecodingConnection> SeaRepositories<C> {
-    /// Query for all visible tasks that match, unsorted.
-    pub(super) fn matching_visible(&self, reader: UserId, filter: &TaskFilter) -> Select<task::Entity> {
-        task::Entity::find()
+impl<C: ConnectionTrait> SeaRepositories<C> {
+    /// Query for all visible tasks that match, among the candidates if there are any, unsorted.
+    pub(super) fn matching_visible(
+        &self,
+        reader: UserId,
+        filter: &TaskFilter,
+        candidates: Option<SelectStatement>,
+    ) -> Select<task::Entity> {
+        tasks_of(candidates)
             .join(JoinType::InnerJoin, membership_of_task(reader))
             .join(JoinType::InnerJoin, project_of_task())
             .filter(project::Column::DeletedAt.is_null())
@@ -64,16 +70,20 @@ impl<C: DecodingConnection> SeaRepositories<C> {
             })
             .filter(task_filter::condition(filter, self.is_postgres()))
     }
+}
 
+impl<C: DecodingConnection> SeaRepositories<C> {
     /// Reads a window of the visible tasks.
     pub(super) async fn visible_window(
         &self,
         reader: UserId,
         filter: &TaskFilter,
         window: TaskWindow<'_>,
+        candidates: Option<SelectStatement>,
     ) -> Result<Vec<ListedRow>, StoreError> {
         if !prefers_ordered_scan(filter) || window.offset + window.limit > MAX_LATERAL_ROWS {
-            return self.read_window(self.matching_visible(reader, filter), window).await;
+            let matching = self.matching_visible(reader, filter, candidates);
+            return self.read_window(matching, window).await;
         }
         let mut select = self.top_n(reader, filter, window);
         select.clear_selects().columns(LISTED.map(|column| (task::Entity, column)));

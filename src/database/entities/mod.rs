@@ -34,6 +34,7 @@ pub(super) mod session;
 pub(super) mod storage_probe;
 pub(super) mod stream_ticket;
 pub(super) mod task;
+pub(super) mod task_label;
 pub(super) mod user;
 pub(super) mod webhook;
 pub(super) mod webhook_fan_out;

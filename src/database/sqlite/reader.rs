@@ -21,6 +21,10 @@ const PROGRESS_INTERVAL: i32 = 4_000;
 /// Calls of the progress handler after which a statement leaves the thread of the request: about a millisecond.
 const MAX_INLINE_STEPS: i32 = 8;
 
+/// Operator of statements that are not interrupted while they search an index of words, because the progress handler is not
+/// called.
+const UNINTERRUPTED: &str = " MATCH ";
+
 /// How to open a reader.
 #[derive(Debug, Clone)]
 pub(in crate::database) struct ReaderOptions {
@@ -93,6 +97,9 @@ impl Reader {
 
     /// Runs a statement in the calling thread if it is short; `None` if it is not.
     pub(in crate::database) fn query_inline<R: FromRow>(&self, statement: &Statement) -> Option<Result<Vec<R>, DbErr>> {
+        if statement.sql.contains(UNINTERRUPTED) {
+            return None;
+        }
         self.begin();
         let result = self.run(statement, MAX_INLINE_STEPS, Duration::ZERO);
         let is_too_long = |error| matches!(sqlite_code(error), Some(SQLITE_BUSY | SQLITE_INTERRUPT));

@@ -103,6 +103,7 @@ pub const REFERENCES: &[(&str, OnReset)] = &[
     ("projects.owner_id", OnReset::Kept("What the account may access, not what may access the account.")),
     ("seaql_migrations", OnReset::Kept("The version of the schema. It holds no data of an account.")),
     ("storage_probe", OnReset::Kept("The row that the readiness check writes. It holds no data of an account.")),
+    ("task_labels", OnReset::Kept("Content, kept with the tasks. A label grants no access.")),
     ("tasks.assignee_id", OnReset::Kept("Content. An assignment grants no access.")),
     ("tasks.created_by", OnReset::Kept("Content. Authorship grants no access.")),
     (

@@ -19,7 +19,8 @@ fn table(reference: &str) -> &str {
     reference.split_once('.').map_or(reference, |(table, _)| table)
 }
 
-/// Every column as `table.column`, and every foreign key as `table.column table`.
+/// Every column as `table.column`, and every foreign key as `table.column table`. Without the tables that are an index of
+/// tasks on SQLite.
 async fn columns_and_keys(raw: &mut Raw, is_postgres: bool) -> (Vec<String>, Vec<String>) {
     let (columns, keys) = if is_postgres {
         (
@@ -33,7 +34,7 @@ async fn columns_and_keys(raw: &mut Raw, is_postgres: bool) -> (Vec<String>, Vec
         (
             "SELECT tables.name || '.' || columns.name AS place FROM sqlite_schema AS tables \
              JOIN pragma_table_info(tables.name) AS columns \
-             WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite%'",
+             WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite%' AND tables.name NOT LIKE 'task_trigram%'",
             "SELECT tables.name || '.' || keys.\"from\" || ' ' || keys.\"table\" AS place FROM sqlite_schema AS tables \
              JOIN pragma_foreign_key_list(tables.name) AS keys WHERE tables.type = 'table'",
         )

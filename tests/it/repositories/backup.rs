@@ -214,7 +214,7 @@ async fn the_log_of_a_replaced_database_is_not_applied_to_the_new_one() {
 async fn a_backup_of_an_earlier_schema_is_migrated() {
     let (folder, backup) = new_backup().await;
     let store = open(&backup).await;
-    store.roll_back(Some(3)).await.unwrap();
+    store.roll_back(Some(4)).await.unwrap();
     store.close().await;
     let columns = "SELECT name FROM pragma_table_info('event_sequence') ORDER BY cid";
     let columns = Raw::open(&backup).await.texts(columns, "name").await;

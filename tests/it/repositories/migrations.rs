@@ -19,7 +19,7 @@ use crate::support::TestDatabase;
 use crate::support::databases::postgres;
 
 /// The tables with an id, in the order of the migrations that create them.
-const TABLES: [(&str, &[&str]); 12] = [
+const TABLES: [(&str, &[&str]); 13] = [
     ("m0001", &["users", "sessions", "api_tokens"]),
     ("m0002", &["projects", "invitations"]),
     ("m0003", &["tasks", "comments"]),
@@ -32,6 +32,7 @@ const TABLES: [(&str, &[&str]); 12] = [
     ("m0010", &[]),
     ("m0011", &[]),
     ("m0013", &[]),
+    ("m0014", &[]),
 ];
 
 /// The rows of a table, with the columns that are not null, as text: later migrations add nullable columns.
