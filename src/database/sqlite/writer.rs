@@ -124,6 +124,7 @@ impl Writer {
         let begun = state.with(|connection| {
             connection.busy_timeout(busy_timeout).map_err(connection_error)?;
             run(connection, "BEGIN IMMEDIATE")?;
+            run(connection, LOAD_SCHEMA)?;
             // SQLite opens a file without permission to write, and refuses only the first write to it.
             if connection.is_readonly(MAIN_DB).map_err(connection_error)? {
                 return Err(lost("the database file is read-only"));
@@ -204,6 +205,10 @@ fn configure(connection: &Connection, is_new: bool) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_size_limit", LOG_SIZE_LIMIT)?;
     connection.pragma_update(None, "journal_mode", "WAL")
 }
+
+/// Statement that loads the schema if another process has changed it. A statement that writes to a virtual table cannot:
+/// while it is prepared, the table reads its own tables, and it loses its place in the schema.
+const LOAD_SCHEMA: &str = "SELECT 1 FROM sqlite_schema LIMIT 0";
 
 /// Runs a statement without values or rows.
 fn run(connection: &Connection, sql: &str) -> Result<(), DbErr> {
