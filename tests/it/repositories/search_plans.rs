@@ -1,6 +1,7 @@
 //! Query plans of searches on PostgreSQL, and searches without its extension. Those of SQLite are tested where they are
 //! built (`src/database/task_candidates.rs`), because SQLite does not report its statements.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use pocket_tasks::contract::ids::new_uuid;
@@ -25,6 +26,16 @@ const OPERATOR: [&str; 2] = [
      WITH (gin_pending_list_limit = 512)",
 ];
 
+/// Returns whether the server has the extension. Some installations do not.
+async fn has_extension(raw: &mut Raw) -> bool {
+    let found = raw.texts("SELECT name AS line FROM pg_available_extensions WHERE name = 'pg_trgm'", "line").await;
+    if found.is_empty() {
+        // Bypasses the output capture of the test harness.
+        let _ = writeln!(std::io::stderr(), "\nSKIPPED on PostgreSQL: indexes of words; it has no extension pg_trgm");
+    }
+    !found.is_empty()
+}
+
 fn zanzibar() -> TaskFilter {
     TaskFilter { terms: vec!["zanzibar".to_owned()], ..TaskFilter::default() }
 }
@@ -44,11 +55,15 @@ async fn rare_words_and_labels_are_found_by_an_index_on_postgres() {
     if keeps_whole_statements(&mut planner).await {
         let crowd = Crowd::new(&database, with_rare).await;
         let rare = TaskFilter { labels: vec![Label::new_unchecked("rare")], ..TaskFilter::default() };
+        let has_words = has_extension(&mut planner.raw).await;
         // The index of words has no order, so only bitmaps use it.
         for (filter, index, bitmaps, others) in [
             (zanzibar(), "Bitmap Index Scan on tasks_by_trigrams", "on", "off"),
             (rare, "using task_labels_pkey", "off", "on"),
         ] {
+            if !has_words && !filter.terms.is_empty() {
+                continue;
+            }
             let scans = format!("SET enable_bitmapscan = {bitmaps}; SET enable_indexscan = {others}");
             planner.raw.execute(&scans).await;
             let request = CursorRequest { sort: asc(TaskSort::CreatedAt), after: None, limit: 20 };
@@ -98,13 +113,16 @@ async fn without_the_extension_searches_find_the_same_on_postgres() {
         let page = page.list_in_project(crowd.home.id, crowd.reader.id, &filter, asc(TaskSort::CreatedAt), all());
         let page = page.await.unwrap().unwrap().page;
         assert_eq!((page.items.len(), page.total), (1, Total::exact(1)));
-        if !is_indexed {
+        if is_indexed {
+            assert_eq!(raw.texts(indexes, "line").await, ["tasks_by_trigrams"]);
+        } else if has_extension(&mut raw).await {
             for statement in OPERATOR {
                 raw.execute(statement).await;
             }
+        } else {
+            break;
         }
     }
-    assert_eq!(raw.texts(indexes, "line").await, ["tasks_by_trigrams"]);
     // With the index of the operator.
     store.roll_back(Some(1)).await.unwrap();
     store.close().await;
