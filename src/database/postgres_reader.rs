@@ -11,12 +11,15 @@ use sea_orm::{
 use sea_query_sqlx::SqlxValues;
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Postgres};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::health::StorageHealth;
 
 /// Maximum time for the cancellation of a statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time after which the pool tests an idle connection: a firewall may have dropped it silently.
+const MAX_IDLE: Duration = Duration::from_secs(30);
 
 /// Placeholder for an unknown backend process id.
 const NO_BACKEND: i32 = 0;
@@ -36,8 +39,8 @@ pub(super) struct PostgresReader {
 #[derive(Default)]
 struct State {
     pool: Option<DatabaseConnection>,
-    /// The connection, unless a statement uses it or the last one failed.
-    connection: Option<PoolConnection<Postgres>>,
+    /// The connection and the end of its last statement, unless a statement uses it or the last one failed.
+    connection: Option<(PoolConnection<Postgres>, Instant)>,
 }
 
 impl PostgresReader {
@@ -53,7 +56,7 @@ impl PostgresReader {
         let Statement { sql, values, .. } = statement;
         let values = values.unwrap_or_else(|| Values(Vec::new()));
         let kept = self.lock().connection.take();
-        if let Some(mut connection) = kept {
+        if let Some((mut connection, _)) = kept.filter(|(_, used_at)| used_at.elapsed() < MAX_IDLE) {
             match self.run(&mut connection, &sql, values.clone()).await {
                 // The server has closed the connection since the last statement.
                 Err(error) if is_disconnected(&error) => drop(connection),
@@ -79,7 +82,7 @@ impl PostgresReader {
     /// Keeps a connection for the next statement. After a failure, the pool tests whether it is still usable.
     fn keep<T>(&self, connection: PoolConnection<Postgres>, result: Result<T, DbErr>) -> Result<T, DbErr> {
         if result.is_ok() {
-            self.lock().connection = Some(connection);
+            self.lock().connection = Some((connection, Instant::now()));
         }
         result
     }
