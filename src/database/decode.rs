@@ -3,6 +3,8 @@
 //! SeaORM finds each value of a row by its name and copies it, and a row of SQLite is a map that is built for that. For a
 //! task that costs more than the statement.
 
+use std::any::type_name;
+
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
@@ -21,6 +23,7 @@ pub(super) struct RowReader<'a> {
     next: usize,
 }
 
+#[derive(Clone, Copy)]
 enum EngineRow<'a> {
     Sqlite(&'a Row<'a>),
     Postgres(&'a QueryResult),
@@ -72,50 +75,46 @@ macro_rules! decoded_row {
 
 pub(super) use decoded_row;
 
-macro_rules! decode_column {
-    ($($type:ty: $value:ident => $sqlite:expr;)*) => {$(
+/// Defines the reading of the types of columns; `$read` converts a value of SQLite that is not null.
+macro_rules! decode_columns {
+    ($($type:ty: $read:expr;)*) => {$(
         impl Decode for $type {
             fn decode(row: &mut RowReader<'_>) -> Result<Self, DbErr> {
                 let index = row.advance();
-                match &row.row {
+                match row.row {
                     EngineRow::Postgres(row) => row.try_get_by_index(index),
-                    EngineRow::Sqlite(row) => {
-                        let $value = row.get_ref(index).map_err(|error| mismatch(index, &error.to_string()))?;
-                        $sqlite.ok_or_else(|| mismatch(index, stringify!($type)))
-                    }
+                    EngineRow::Sqlite(row) => read(value_of(row, index)?, $read, index),
                 }
             }
         }
 
         impl Decode for Option<$type> {
             fn decode(row: &mut RowReader<'_>) -> Result<Self, DbErr> {
-                match &row.row {
-                    EngineRow::Postgres(row_of_server) => {
-                        let value = row_of_server.try_get_by_index(row.next);
-                        row.advance();
-                        value
-                    }
-                    EngineRow::Sqlite(row_of_file) => {
-                        if matches!(row_of_file.get_ref(row.next), Ok(ValueRef::Null)) {
-                            row.advance();
-                            return Ok(None);
-                        }
-                        <$type>::decode(row).map(Some)
-                    }
+                let index = row.advance();
+                match row.row {
+                    EngineRow::Postgres(row) => row.try_get_by_index(index),
+                    EngineRow::Sqlite(row) => match value_of(row, index)? {
+                        ValueRef::Null => Ok(None),
+                        value => read(value, $read, index).map(Some),
+                    },
                 }
             }
         }
     )*};
 }
 
-decode_column! {
-    i64: value => value.as_i64().ok();
-    i16: value => value.as_i64().ok().and_then(|number| i16::try_from(number).ok());
-    bool: value => value.as_i64().ok().map(|number| number != 0);
-    String: value => value.as_str().ok().map(str::to_owned);
-    Uuid: value => value.as_blob().ok().and_then(|bytes| Uuid::from_slice(bytes).ok());
+decode_columns! {
+    i64: |value| value.as_i64().ok();
+    i16: |value| value.as_i64().ok().and_then(|number| i16::try_from(number).ok());
+    bool: |value| value.as_i64().ok().map(|number| number != 0);
+    String: |value| value.as_str().ok().map(str::to_owned);
+    Uuid: |value| value.as_blob().ok().and_then(|bytes| Uuid::from_slice(bytes).ok());
 }
 
-fn mismatch(index: usize, expected: &str) -> DbErr {
-    DbErr::Type(format!("column {index} cannot be read: {expected}"))
+fn value_of<'a>(row: &'a Row<'_>, index: usize) -> Result<ValueRef<'a>, DbErr> {
+    row.get_ref(index).map_err(|error| DbErr::Type(format!("column {index} cannot be read: {error}")))
+}
+
+fn read<T>(value: ValueRef<'_>, read: fn(ValueRef<'_>) -> Option<T>, index: usize) -> Result<T, DbErr> {
+    read(value).ok_or_else(|| DbErr::Type(format!("column {index} has another type than {}", type_name::<T>())))
 }

@@ -10,6 +10,9 @@ use super::repositories::SeaRepositories;
 use crate::contract::page::{Direction, MAX_COUNTED, Page, Paging, Total};
 use crate::repositories::StoreError;
 
+/// A limit that no number of rows reaches: databases plan a subquery with a limit by itself.
+pub(super) const UNLIMITED: u64 = i64::MAX.cast_unsigned();
+
 /// Returns the SQL order of a direction.
 pub(super) const fn order(direction: Direction) -> Order {
     match direction {

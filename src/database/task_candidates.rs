@@ -5,12 +5,10 @@ use sea_orm::sea_query::{Expr, ExprTrait as _, Func, Query, SelectStatement, Uni
 use sea_orm::{EntityName as _, EntityTrait as _, Iterable as _, QueryTrait, Select};
 
 use super::entities::{member, task, task_label};
+use super::pagination::UNLIMITED;
 use crate::contract::strings::Label;
 use crate::contract::unicode::fold;
 use crate::contract::{ProjectId, UserId};
-
-/// A limit that has no effect on the result.
-const UNLIMITED: u64 = i64::MAX.cast_unsigned();
 
 /// Number of characters in an entry of the indexes of words.
 const ENTRY_LENGTH: usize = 3;

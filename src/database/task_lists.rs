@@ -27,15 +27,15 @@ use crate::repositories::{
 };
 
 decoded_row! {
-pub(super) struct ProjectHeadRow {
-    deleted_at: Option<i64>,
-    member_role: Option<String>,
-    total: i64,
-    assignee_is_valid: bool,
-    sequence: i64,
-    pruned_through: i64,
-    epoch: Option<Uuid>,
-}
+    pub(super) struct ProjectHeadRow {
+        deleted_at: Option<i64>,
+        member_role: Option<String>,
+        total: i64,
+        assignee_is_valid: bool,
+        sequence: i64,
+        pruned_through: i64,
+        epoch: Option<Uuid>,
+    }
 }
 
 impl ProjectHeadRow {

@@ -11,7 +11,7 @@ use sea_orm::{
 
 use super::decode::DecodingConnection;
 use super::entities::task::{Column, Entity};
-use super::pagination::bounded_count;
+use super::pagination::{UNLIMITED, bounded_count};
 use super::repositories::SeaRepositories;
 use super::task_filter::{self, TIMES, TaskWindow, time_condition};
 use super::task_rows::ListedRow;
@@ -21,9 +21,6 @@ use crate::repositories::{StoreError, TaskFilter};
 
 /// Maximum number of tasks within a range that are sorted.
 const MAX_SORTED: u64 = 1_000;
-
-/// A limit that no number of tasks reaches: databases plan a subquery with a limit on its own.
-const UNLIMITED: u64 = u32::MAX as u64;
 
 /// Condition on one of the times, if a filter has any and a page is not sorted by it.
 fn range(filter: &TaskFilter, time: TaskSort, sorted: TaskSort) -> Option<Condition> {

@@ -38,25 +38,25 @@ pub(super) const LISTED: [Column; 18] = {
 };
 
 decoded_row! {
-/// The published columns.
-pub(super) struct TaskRow {
-    pub(super) id: Uuid,
-    pub(super) project_id: Uuid,
-    pub(super) title: String,
-    pub(super) description: Option<String>,
-    pub(super) status: String,
-    pub(super) priority: i16,
-    pub(super) due_at: Option<i64>,
-    pub(super) assignee_id: Option<Uuid>,
-    pub(super) labels: String,
-    pub(super) position: String,
-    pub(super) created_by: Option<Uuid>,
-    pub(super) completed_at: Option<i64>,
-    pub(super) deleted_at: Option<i64>,
-    pub(super) version: i64,
-    pub(super) created_at: i64,
-    pub(super) updated_at: i64,
-}
+    /// The published columns.
+    pub(super) struct TaskRow {
+        pub(super) id: Uuid,
+        pub(super) project_id: Uuid,
+        pub(super) title: String,
+        pub(super) description: Option<String>,
+        pub(super) status: String,
+        pub(super) priority: i16,
+        pub(super) due_at: Option<i64>,
+        pub(super) assignee_id: Option<Uuid>,
+        pub(super) labels: String,
+        pub(super) position: String,
+        pub(super) created_by: Option<Uuid>,
+        pub(super) completed_at: Option<i64>,
+        pub(super) deleted_at: Option<i64>,
+        pub(super) version: i64,
+        pub(super) created_at: i64,
+        pub(super) updated_at: i64,
+    }
 }
 
 impl From<Model> for TaskRow {
@@ -83,10 +83,10 @@ impl From<Model> for TaskRow {
 }
 
 decoded_row! {
-/// A row of a list.
-pub(super) struct ListedRow {
-    pub(super) title_key: String,
-    pub(super) due_key: i64,
-    pub(super) task: TaskRow,
-}
+    /// A row of a list.
+    pub(super) struct ListedRow {
+        pub(super) title_key: String,
+        pub(super) due_key: i64,
+        pub(super) task: TaskRow,
+    }
 }

@@ -25,16 +25,16 @@ use crate::contract::{ProjectId, TaskId, Timestamp, UserId};
 use crate::repositories::{Completion, Portion, StoreError, TaskRepository, TaskWithContext};
 
 decoded_row! {
-struct ContextRow {
-    task: TaskRow,
-    member_role: Option<String>,
-    project_owner_id: Uuid,
-    project_archived: bool,
-    project_deleted_at: Option<i64>,
-    project_task_total: i64,
-    project_task_done: i64,
-    project_percentage: i64,
-}
+    struct ContextRow {
+        task: TaskRow,
+        member_role: Option<String>,
+        project_owner_id: Uuid,
+        project_archived: bool,
+        project_deleted_at: Option<i64>,
+        project_task_total: i64,
+        project_task_done: i64,
+        project_percentage: i64,
+    }
 }
 
 impl ContextRow {

@@ -1,7 +1,7 @@
 //! Log lines as JSON objects.
 //!
 //! The lines are those of `tracing-subscriber`, whose own formatter parses the fields of every span again for each line.
-//! That took a quarter of the processor time of a short request.
+//! That took a quarter of the instructions of a short request.
 
 use std::fmt::{self, Debug, Display, Write};
 

@@ -54,6 +54,26 @@ async fn on_postgres_a_statement_that_is_abandoned_is_cancelled() {
 }
 
 #[tokio::test]
+async fn on_postgres_a_read_is_repeated_if_the_server_has_ended_the_connection() {
+    let Some(url) = std::env::var("TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty()) else { return };
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1);
+    let other = Box::pin(Database::connect(options.clone())).await.unwrap();
+    let pool = ReadPool::postgres(1, &options, &other, Duration::from_secs(20), &Arc::default());
+    let backend = || async {
+        let found = pool.query_one_raw(statement(DbBackend::Postgres, "SELECT pg_backend_pid() AS answer")).await;
+        found.unwrap().unwrap().try_get::<i32>("", "answer").unwrap()
+    };
+    let first = backend().await;
+    assert_eq!(backend().await, first, "the connection is kept");
+    let end = Query::select().expr(Func::cust("pg_terminate_backend").arg(first).arg(5_000_i64)).take();
+    assert!(other.query_one(&end).await.unwrap().unwrap().try_get_by_index::<bool>(0).unwrap());
+    assert_ne!(backend().await, first);
+    pool.close().await;
+    other.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_statement_waits_for_a_free_connection_only_so_long() {
     let folder = tempfile::tempdir().unwrap();
     let options = sqlite_options(folder.path());

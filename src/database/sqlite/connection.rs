@@ -63,3 +63,36 @@ impl ProxyDatabaseTrait for ProxiedConnection {
         rows::execute(&self.0.lock().unwrap_or_else(PoisonError::into_inner), &statement)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    /// Runs a statement with several values, and returns how often it was planned again.
+    fn replans(connection: &Connection) -> i32 {
+        let mut statement = connection.prepare("SELECT id FROM numbers WHERE kind = ?1 AND id > ?2").unwrap();
+        for value in 0..5 {
+            statement.query_map([value, value * 10], |row| row.get::<_, i64>(0)).unwrap().for_each(drop);
+        }
+        statement.get_status(StatementStatus::RePrepare)
+    }
+
+    #[test]
+    fn a_statement_keeps_its_plan_when_its_values_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plans.db");
+        let plain = Connection::open(&path).unwrap();
+        plain
+            .execute_batch(
+                "CREATE TABLE numbers (id INTEGER PRIMARY KEY, kind INTEGER); CREATE INDEX by_kind ON numbers (kind);
+                 WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000)
+                 INSERT INTO numbers SELECT x, x % 7 FROM n; ANALYZE",
+            )
+            .unwrap();
+        assert!(replans(&plain) > 0, "SQLite no longer plans again");
+        let connection = open(&path, Access::ReadOnly, Duration::ZERO).unwrap();
+        assert_eq!(replans(&connection), 0);
+    }
+}
