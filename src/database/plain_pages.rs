@@ -14,8 +14,15 @@ use super::repositories::SeaRepositories;
 use super::task_filter::{self, TaskWindow};
 use super::task_lists::{ProjectHeadRow, has_page, head_query};
 use super::task_rows::ListedRow;
+use crate::contract::page::default_limit;
 use crate::contract::{ProjectId, UserId};
 use crate::repositories::{ProjectTaskPage, StoreError, TaskFilter};
+
+/// Limit of a page of the default size, with its extra row.
+///
+/// It is part of the text of its statement. PostgreSQL expects a limit that is a parameter to return a tenth of all rows,
+/// so it would never keep the plan of a page.
+const DEFAULT_LIMIT: u64 = default_limit() as u64 + 1;
 
 fn build_head(backend: DbBackend, project: ProjectId, reader: UserId) -> Statement {
     head_query(project, reader, Expr::val(0_i64), Expr::val(true)).limit(1).build(backend)
@@ -30,16 +37,28 @@ fn head_stmt(backend: DbBackend, project: ProjectId, reader: UserId) -> Statemen
 fn build_window(backend: DbBackend, project: ProjectId, window: TaskWindow<'_>) -> Statement {
     let condition = task_filter::condition(&TaskFilter::default(), backend == DbBackend::Postgres);
     let tasks = task::Entity::find().filter(task::Column::ProjectId.eq(project.0)).filter(condition);
-    task_filter::window_stmt(tasks, window).build(backend)
+    if !is_default(window) {
+        return task_filter::window_stmt(tasks, window).build(backend);
+    }
+    let mut statement = task_filter::sorted_stmt(tasks, window).build(backend);
+    statement.sql = format!("{} LIMIT {DEFAULT_LIMIT}", statement.sql);
+    statement
 }
 
 fn window_stmt(backend: DbBackend, project: ProjectId, window: TaskWindow<'_>) -> Statement {
-    static WINDOWS: [[[Prepared; 2]; 2]; 6] = [const { [const { [const { Prepared::new() }; 2] }; 2] }; 6];
-    let TaskWindow { sort, after, offset, limit } = window;
+    static WINDOWS: [[[[Prepared; 2]; 2]; 2]; 6] =
+        [const { [const { [const { [const { Prepared::new() }; 2] }; 2] }; 2] }; 6];
+    let (TaskWindow { sort, after, offset, limit }, is_default) = (window, is_default(window));
     let prepared = &WINDOWS[sort.field as usize][sort.direction as usize][usize::from(after.is_some())];
     let after = after.into_iter().flat_map(|key| [task_filter::bound_value(key, sort), key.id.0.into()]);
-    let values = std::iter::once(project.0.into()).chain(after).chain([limit.into(), offset.into()]);
-    prepared.bind(backend, || build_window(backend, project, window), values)
+    let bounds = [limit.into(), offset.into()].into_iter().filter(|_| !is_default);
+    let values = std::iter::once(project.0.into()).chain(after).chain(bounds);
+    prepared[usize::from(is_default)].bind(backend, || build_window(backend, project, window), values)
+}
+
+/// Returns whether a window is a page of the default size.
+const fn is_default(window: TaskWindow<'_>) -> bool {
+    window.limit == DEFAULT_LIMIT && window.offset == 0
 }
 
 impl<C: DecodingConnection> SeaRepositories<C> {
@@ -91,9 +110,11 @@ mod tests {
                 let key = SortKey { value, id: TaskId::generate() };
                 for after in [None, Some(&key)] {
                     let project = ProjectId::generate();
-                    let limit = u64::try_from(number).unwrap() + 20;
-                    let window = TaskWindow { sort: Sort { field, direction }, after, offset: 0, limit };
-                    for backend in BACKENDS {
+                    let limit = u64::try_from(number).unwrap() + 30;
+                    for (backend, limit) in
+                        BACKENDS.into_iter().flat_map(|engine| [limit, DEFAULT_LIMIT].map(|limit| (engine, limit)))
+                    {
+                        let window = TaskWindow { sort: Sort { field, direction }, after, offset: 0, limit };
                         let built = build_window(backend, project, window);
                         assert_eq!(window_stmt(backend, project, window), built);
                     }

@@ -117,10 +117,15 @@ pub(super) fn before_key(key: &SortKey, sort: Sort<TaskSort>) -> Expr {
 
 /// Query for a window, which sorts all matching tasks.
 pub(super) fn window_stmt(matching: Select<Entity>, window: TaskWindow<'_>) -> Select<Entity> {
-    let TaskWindow { sort, after, offset, limit } = window;
+    sorted_stmt(matching, window).offset(window.offset).limit(window.limit)
+}
+
+/// Query for all matching tasks in the order of a window, from its key on.
+pub(super) fn sorted_stmt(matching: Select<Entity>, window: TaskWindow<'_>) -> Select<Entity> {
+    let TaskWindow { sort, after, .. } = window;
     let matching =
         matching.select_only().columns(LISTED).apply_if(after, |query, after| query.filter(after_key(after, sort)));
-    order_by(matching, column(sort.field), Column::Id, sort.direction).offset(offset).limit(limit)
+    order_by(matching, column(sort.field), Column::Id, sort.direction)
 }
 
 /// Returns the key of a task in a sort order.
