@@ -1,8 +1,8 @@
 //! Database for each test, copied from a migrated template.
 //!
-//! SQLite uses a file in a temporary folder. PostgreSQL uses a database on the server in `TEST_POSTGRES_URL`, created by
-//! `CREATE DATABASE ... TEMPLATE`. Without that variable the PostgreSQL tests are skipped with a message; with
-//! `REQUIRE_POSTGRES=1` they fail.
+//! SQLite uses a file in a temporary folder, below `TEST_SQLITE_FOLDER` if that is set. PostgreSQL uses a database on the
+//! server in `TEST_POSTGRES_URL`, created by `CREATE DATABASE ... TEMPLATE`. Without that variable the PostgreSQL tests are
+//! skipped with a message; with `REQUIRE_POSTGRES=1` they fail.
 
 use std::future::Future;
 use std::io::Write as _;
@@ -133,7 +133,7 @@ pub(crate) async fn sqlite() -> TestDatabase {
     static TEMPLATE: OnceCell<(TempDir, PathBuf)> = OnceCell::const_new();
     let (_, template) = TEMPLATE
         .get_or_init(async || {
-            let folder = tempfile::tempdir().unwrap();
+            let folder = folder();
             let file = folder.path().join("template.db");
             migrate(&format!("sqlite://{}", file.display())).await;
             (folder, file)
@@ -143,7 +143,7 @@ pub(crate) async fn sqlite() -> TestDatabase {
 }
 
 fn copy_file(template: &Path) -> TestDatabase {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let file = folder.path().join("test.db");
     std::fs::copy(template, &file).unwrap();
     TestDatabase::new(format!("sqlite://{}", file.display()), Home::Folder(Arc::new(folder)))
@@ -151,9 +151,16 @@ fn copy_file(template: &Path) -> TestDatabase {
 
 /// Creates a folder for a SQLite database, without a file.
 pub(crate) fn sqlite_without_schema() -> TestDatabase {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let url = format!("sqlite://{}", folder.path().join("new/test.db").display());
     TestDatabase::new(url, Home::Folder(Arc::new(folder)))
+}
+
+fn folder() -> TempDir {
+    match std::env::var_os("TEST_SQLITE_FOLDER") {
+        Some(parent) => tempfile::tempdir_in(parent).unwrap(),
+        None => tempfile::tempdir().unwrap(),
+    }
 }
 
 /// Creates a PostgreSQL database with the schema; `None` without a server.
