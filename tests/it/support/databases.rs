@@ -7,13 +7,15 @@
 use std::future::Future;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, LazyLock, Once, OnceLock};
 use std::time::Duration;
 
 use pocket_tasks::contract::ids::new_uuid;
 use pocket_tasks::database::{SeaStore, Settings};
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
 use super::TestApp;
@@ -221,10 +223,17 @@ fn within(admin: &str, name: &str) -> String {
     format!("{server}/{name}")
 }
 
-async fn execute(url: &str, statement: &str) {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    connection.execute(sqlx::AssertSqlSafe(statement.to_owned())).await.unwrap();
-    connection.close().await.unwrap();
+/// Runs a statement on a connection that the tests share, because opening one costs as much as dropping a database.
+async fn execute(admin: &str, statement: &str) {
+    /// The runtime of a test ends before the connection.
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+    static POOL: OnceLock<PgPool> = OnceLock::new();
+    let (admin, statement) = (admin.to_owned(), sqlx::AssertSqlSafe(statement.to_owned()));
+    let run = async move {
+        let pool = POOL.get_or_init(|| PgPoolOptions::new().connect_lazy(&admin).unwrap());
+        pool.execute(statement).await
+    };
+    RUNTIME.spawn(run).await.unwrap().unwrap();
 }
 
 async fn server_version(url: &str) -> i32 {
