@@ -14,3 +14,7 @@ mod server;
 mod support;
 mod telemetry;
 mod webhooks;
+
+/// That of the server. The tests allocate on many threads, for each of which glibc keeps memory of its own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

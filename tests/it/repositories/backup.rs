@@ -243,7 +243,7 @@ async fn the_first_start_on_a_copy_renews_the_epoch() {
         store.renew_feed_epoch_of_copy().await.unwrap();
         assert_eq!(epoch(&store).await, None, "it is no copy");
     }
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir_in(live.parent().unwrap()).unwrap();
     let (moved, copied) = (folder.path().join("moved.db"), folder.path().join("copied.db"));
     back_up(&live, &copied, false).await.unwrap();
     store.close().await;

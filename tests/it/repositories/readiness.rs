@@ -120,9 +120,11 @@ async fn a_damaged_page_is_detected_and_makes_the_store_not_ready_on_sqlite() {
         let project = project(&store, &ada).await;
         add_tasks(&store, [&new_task(&project)]).await;
         let root = "SELECT CAST(rootpage AS TEXT) AS page FROM sqlite_master WHERE name = 'tasks'";
-        let root: u64 = Raw::connect(&database).await.texts(root, "page").await[0].parse().unwrap();
-        // The last connection to close writes everything to the file.
+        let mut raw = Raw::connect(&database).await;
+        let root: u64 = raw.texts(root, "page").await[0].parse().unwrap();
         store.close().await;
+        // Otherwise the last connection to close writes the log to the file, possibly over the damage.
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").await;
         (ada, project, root)
     };
     let mut file = fs::OpenOptions::new().write(true).open(file_of(&database)).unwrap();

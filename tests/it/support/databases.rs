@@ -1,19 +1,21 @@
 //! Database for each test, copied from a migrated template.
 //!
-//! SQLite uses a file in a temporary folder. PostgreSQL uses a database on the server in `TEST_POSTGRES_URL`, created by
-//! `CREATE DATABASE ... TEMPLATE`. Without that variable the PostgreSQL tests are skipped with a message; with
-//! `REQUIRE_POSTGRES=1` they fail.
+//! SQLite uses a file in a temporary folder, below `TEST_SQLITE_FOLDER` if that is set. PostgreSQL uses a database on the
+//! server in `TEST_POSTGRES_URL`, created by `CREATE DATABASE ... TEMPLATE`. Without that variable the PostgreSQL tests are
+//! skipped with a message; with `REQUIRE_POSTGRES=1` they fail.
 
 use std::future::Future;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, LazyLock, Once, OnceLock};
 use std::time::Duration;
 
 use pocket_tasks::contract::ids::new_uuid;
 use pocket_tasks::database::{SeaStore, Settings};
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 
 use super::TestApp;
@@ -133,7 +135,7 @@ pub(crate) async fn sqlite() -> TestDatabase {
     static TEMPLATE: OnceCell<(TempDir, PathBuf)> = OnceCell::const_new();
     let (_, template) = TEMPLATE
         .get_or_init(async || {
-            let folder = tempfile::tempdir().unwrap();
+            let folder = folder();
             let file = folder.path().join("template.db");
             migrate(&format!("sqlite://{}", file.display())).await;
             (folder, file)
@@ -143,7 +145,7 @@ pub(crate) async fn sqlite() -> TestDatabase {
 }
 
 fn copy_file(template: &Path) -> TestDatabase {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let file = folder.path().join("test.db");
     std::fs::copy(template, &file).unwrap();
     TestDatabase::new(format!("sqlite://{}", file.display()), Home::Folder(Arc::new(folder)))
@@ -151,9 +153,16 @@ fn copy_file(template: &Path) -> TestDatabase {
 
 /// Creates a folder for a SQLite database, without a file.
 pub(crate) fn sqlite_without_schema() -> TestDatabase {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let url = format!("sqlite://{}", folder.path().join("new/test.db").display());
     TestDatabase::new(url, Home::Folder(Arc::new(folder)))
+}
+
+fn folder() -> TempDir {
+    match std::env::var_os("TEST_SQLITE_FOLDER") {
+        Some(parent) => tempfile::tempdir_in(parent).unwrap(),
+        None => tempfile::tempdir().unwrap(),
+    }
 }
 
 /// Creates a PostgreSQL database with the schema; `None` without a server.
@@ -214,10 +223,17 @@ fn within(admin: &str, name: &str) -> String {
     format!("{server}/{name}")
 }
 
-async fn execute(url: &str, statement: &str) {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    connection.execute(sqlx::AssertSqlSafe(statement.to_owned())).await.unwrap();
-    connection.close().await.unwrap();
+/// Runs a statement on a connection that the tests share, because opening one costs as much as dropping a database.
+async fn execute(admin: &str, statement: &str) {
+    /// The runtime of a test ends before the connection.
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+    static POOL: OnceLock<PgPool> = OnceLock::new();
+    let (admin, statement) = (admin.to_owned(), sqlx::AssertSqlSafe(statement.to_owned()));
+    let run = async move {
+        let pool = POOL.get_or_init(|| PgPoolOptions::new().connect_lazy(&admin).unwrap());
+        pool.execute(statement).await
+    };
+    RUNTIME.spawn(run).await.unwrap().unwrap();
 }
 
 async fn server_version(url: &str) -> i32 {

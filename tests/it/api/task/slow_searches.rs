@@ -29,6 +29,11 @@ async fn make_finite(database: &TestDatabase) {
     raw.execute("ALTER TABLE stored_tasks RENAME TO tasks").await;
 }
 
+/// The API on the same store, with a short deadline of requests.
+async fn hasty_app(database: &TestDatabase) -> TestApp {
+    TestApp::new(database, Options { request_timeout: Duration::from_millis(300), ..Options::default() }).await
+}
+
 on_both_databases! {
     async fn slow_searches_of_one_user_do_not_delay_other_users(database: TestDatabase) {
         let variables = vec![("DATABASE_MAX_CONNECTIONS", "4")];
@@ -90,16 +95,15 @@ on_both_databases! {
     }
 
     async fn a_search_ends_at_the_deadline_of_its_request(database: TestDatabase) {
-        let options = Options { request_timeout: Duration::from_millis(300), ..Options::default() };
-        let app = TestApp::new(&database, options).await;
-        let ada = app.user().await;
+        let ada = TestApp::new(&database, Options::default()).await.user().await;
         let project = ada.project().await;
         ada.task(&project, json!({"title": "Soup"})).await;
         let path = format!("/v1/projects/{project}/tasks?q=soup");
+        let hasty = ada.of(&hasty_app(&database).await);
         make_endless(&database).await;
         // More searches than connections, so each connection must be released.
         for _ in 0..5 {
-            soon(ada.get(&path)).await.fails(504, "TIMEOUT");
+            soon(hasty.get(&path)).await.fails(504, "TIMEOUT");
         }
         make_finite(&database).await;
         assert_eq!(soon(ada.get(&path)).await.ok()["meta"]["total"], 1);
@@ -109,14 +113,13 @@ on_both_databases! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_read_by_id_ends_at_the_deadline_of_its_request_on_sqlite() {
     let database = crate::support::databases::sqlite().await;
-    let options = Options { request_timeout: Duration::from_millis(300), ..Options::default() };
-    let app = TestApp::new(&database, options).await;
-    let ada = app.user().await;
+    let ada = TestApp::new(&database, Options::default()).await.user().await;
     let task = ada.task(&ada.project().await, json!({"title": "Soup"})).await;
     let path = format!("/v1/tasks/{}", task["id"].as_str().unwrap());
+    let hasty = ada.of(&hasty_app(&database).await);
     make_endless(&database).await;
     for _ in 0..5 {
-        soon(ada.get(&path)).await.fails(504, "TIMEOUT");
+        soon(hasty.get(&path)).await.fails(504, "TIMEOUT");
     }
     make_finite(&database).await;
     soon(ada.get(&path)).await.ok();
