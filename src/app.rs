@@ -1,12 +1,13 @@
 //! The composition root: builds the components and runs them.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use poem::{Endpoint, EndpointExt as _, Request, Response};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -143,6 +144,7 @@ pub struct StopRequests {
 
 /// Serves until a stop is requested, then drains running requests and jobs. Serves HTTPS with `tls`.
 pub async fn serve(config: Config, tls: Option<Tls>, stop: StopRequests) -> anyhow::Result<()> {
+    let published = compile_document(config.public_url.clone());
     if !wait_for_database(&config, &stop.first).await? {
         return Ok(());
     }
@@ -161,7 +163,7 @@ pub async fn serve(config: Config, tls: Option<Tls>, stop: StopRequests) -> anyh
     let metrics = metrics.map(|listener| listener.serve(Arc::clone(&store), Clock::system()));
     let draining = Draining::default();
     let streaming = services.clone();
-    let published = PublishedDocument::compile(config.public_url.as_deref())?;
+    let published = published.await.context("generating the document")??;
     let endpoint = endpoint(&config, published, services.clone(), draining.clone());
     tracing::info!(url = %format!("{public_url}/docs"), "API ready; documentation at this URL");
     if config.public_url.is_none() {
@@ -198,6 +200,14 @@ pub async fn serve(config: Config, tls: Option<Tls>, stop: StopRequests) -> anyh
     revocations.iter().for_each(JoinHandle::abort);
     close_store(&store).await;
     Ok(())
+}
+
+/// Compiles the document while the database is opened, which takes as long.
+///
+/// The thread that does so ends, which frees all of its memory: several times as much as the server keeps.
+fn compile_document(public_url: Option<String>) -> JoinHandle<anyhow::Result<PublishedDocument>> {
+    let compiling = thread::spawn(move || PublishedDocument::compile(public_url.as_deref()));
+    spawn_blocking(|| compiling.join().unwrap_or_else(|_| bail!("the generation of the document panicked")))
 }
 
 /// Takes the lock of a process that uses a SQLite file. Fails during a restore.

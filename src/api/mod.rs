@@ -37,10 +37,11 @@ pub use errors::reject;
 use operations::OPERATIONS;
 pub use settings::{ApiSettings, CorsPolicy, Draining, Overloaded, RateLimitSettings, StreamLimits};
 
-/// The document of a server, and the validator compiled from it.
+/// The document of a server, as the validator compiled from it. It takes much less memory than the document, which is
+/// generated again for the few requests that read it.
 #[derive(Clone)]
 pub struct PublishedDocument {
-    document: Arc<Value>,
+    server_url: Arc<str>,
     validator: Arc<validation::OpenApiValidator>,
 }
 
@@ -48,9 +49,8 @@ impl PublishedDocument {
     /// Generates and compiles the document of a server. `public_url` is its address, without a trailing slash. Without
     /// one it is relative, so it is the address from which the document was loaded.
     pub fn compile(public_url: Option<&str>) -> anyhow::Result<Self> {
-        let document = openapi::with_server(&document()?, public_url.unwrap_or("/"));
-        let validator = validation::OpenApiValidator::compile(&document).context("the published document")?;
-        Ok(Self { document: Arc::new(document), validator: Arc::new(validator) })
+        let validator = validation::OpenApiValidator::compile(&document()?).context("the published document")?;
+        Ok(Self { server_url: public_url.unwrap_or("/").into(), validator: Arc::new(validator) })
     }
 }
 
@@ -61,14 +61,19 @@ pub fn endpoint(
     settings: ApiSettings,
     draining: Draining,
 ) -> impl Endpoint<Output = poem::Response> + 'static {
-    let PublishedDocument { document, validator } = published;
+    let PublishedDocument { server_url, validator } = published;
     let handlers = handlers::new(services.clone(), draining);
     let pipeline = pipeline::RequestPipeline::new(validator, handlers, services, &settings);
-    middleware::Edge::new(pipeline, assets::Assets::new(document), settings)
+    middleware::Edge::new(pipeline, assets::Assets::new(server_url), settings)
 }
 
 /// Generates the document, with the address of a development server.
 pub fn document() -> anyhow::Result<Value> {
+    document_of("http://127.0.0.1:3000")
+}
+
+/// Generates the document of the server with this URL.
+fn document_of(server_url: &str) -> anyhow::Result<Value> {
     let service =
         OpenApiService::new(Documented::<handlers::Handlers>(PhantomData), "Pocket Tasks", env!("CARGO_PKG_VERSION"))
             .summary("A task and project API that any front end can build on.")
@@ -82,7 +87,7 @@ pub fn document() -> anyhow::Result<Value> {
     WebhookMessage::register(&mut registry);
     OPERATIONS.iter().filter_map(|policy| policy.stale).for_each(|register| drop(register(&mut registry)));
     openapi::add_schemas(&mut generated, registry.schemas).context("the additional schemas")?;
-    Ok(openapi::with_server(&openapi::postprocess(generated, OPERATIONS, &openapi::STORY), "http://127.0.0.1:3000"))
+    Ok(openapi::with_server(openapi::postprocess(generated, OPERATIONS, &openapi::STORY), server_url))
 }
 
 /// The documentation of handlers, without their state.

@@ -21,6 +21,7 @@ mod webhooks;
 mod worker;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -88,6 +89,10 @@ enum Command {
 /// Exit status for invalid settings.
 const EXIT_CONFIG: u8 = 2;
 
+/// Time after which an idle thread for blocking work ends. The allocator returns memory to the system when a thread ends,
+/// if it has been free for a second.
+const THREAD_KEEP_ALIVE: Duration = Duration::from_secs(2);
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -103,7 +108,8 @@ pub fn main() -> ExitCode {
         Ok(config) => config,
         Err(errors) => return finish(Err(errors.into()), format),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match runtime.enable_all().thread_keep_alive(THREAD_KEEP_ALIVE).build() {
         Ok(runtime) => runtime,
         Err(error) => return finish(Err(error.into()), format),
     };

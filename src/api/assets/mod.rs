@@ -61,18 +61,19 @@ macro_rules! file {
     };
 }
 
-type Build = fn(&Value) -> StaticAsset;
+/// Builds an asset of the server with this URL.
+type Build = fn(&str) -> StaticAsset;
 
-/// All assets by path, each built from the document on its first request.
+/// All assets by path, each built on its first request.
 const ASSETS: [(&str, Build); 16] = [
     ("/docs", |_| StaticAsset::new(HTML, include_bytes!("swagger_ui/index.html")).with_headers(DOCS_HEADERS)),
     ("/docs/docs.css", file!(CSS, "swagger_ui/docs.css")),
     ("/docs/start.js", file!(SCRIPT, "swagger_ui/start.js")),
     ("/docs/swagger-ui.css", |_| swagger_ui::asset(CSS, "swagger-ui.css")),
     ("/docs/swagger-ui-bundle.js", |_| swagger_ui::asset(SCRIPT, "swagger-ui-bundle.js")),
-    ("/openapi.yaml", |document| StaticAsset::new("application/yaml", openapi::to_yaml(document).as_bytes())),
-    ("/openapi.json", |document| json(document)),
-    ("/openapi-3.0.json", |document| json(&openapi::downgrade(document))),
+    ("/openapi.yaml", |url| StaticAsset::new("application/yaml", openapi::to_yaml(&document(url)).as_bytes())),
+    ("/openapi.json", |url| json(&document(url))),
+    ("/openapi-3.0.json", |url| json(&openapi::downgrade(&document(url)))),
     ("/guides/style.css", file!(CSS, "guides/style.css")),
     ("/verify-email", landing_page!("verify-email.html")),
     ("/reset-password", landing_page!("reset-password.html")),
@@ -83,13 +84,21 @@ const ASSETS: [(&str, Build); 16] = [
     ("/mail-pages/style.css", file!(CSS, "landing_pages/style.css")),
 ];
 
+/// Generates the document again, which succeeded at the start of the server.
+fn document(server_url: &str) -> Value {
+    super::document_of(server_url).unwrap_or_else(|error| {
+        tracing::error!(%error, "failed to generate the document");
+        Value::Null
+    })
+}
+
 fn json(document: &Value) -> StaticAsset {
     StaticAsset::new("application/json", document.to_string().as_bytes())
 }
 
 /// The static assets of a server.
 pub(super) struct Assets {
-    document: Arc<Value>,
+    server_url: Arc<str>,
     files: [OnceLock<StaticAsset>; ASSETS.len()],
     guides: [OnceLock<StaticAsset>; GUIDES.len()],
 }
@@ -101,9 +110,9 @@ pub(super) enum AssetRoute<'a> {
 }
 
 impl Assets {
-    pub(super) fn new(document: Arc<Value>) -> Self {
+    pub(super) fn new(server_url: Arc<str>) -> Self {
         let files = [const { OnceLock::new() }; ASSETS.len()];
-        Self { document, files, guides: [const { OnceLock::new() }; GUIDES.len()] }
+        Self { server_url, files, guides: [const { OnceLock::new() }; GUIDES.len()] }
     }
 
     pub(super) fn lookup(&self, path: &str) -> Option<AssetRoute<'_>> {
@@ -118,7 +127,7 @@ impl Assets {
         }
         let mut assets = ASSETS.iter().zip(&self.files);
         let ((_, build), asset) = assets.find(|((known, _), _)| *known == path)?;
-        Some(AssetRoute::Asset(asset.get_or_init(|| build(&self.document))))
+        Some(AssetRoute::Asset(asset.get_or_init(|| build(&self.server_url))))
     }
 }
 

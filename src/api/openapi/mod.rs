@@ -86,8 +86,7 @@ pub fn add_schemas(raw: &mut Value, schemas: BTreeMap<String, MetaSchema>) -> se
 
 /// Returns the document with one server, whose URL may be relative, and with links to its guides.
 #[must_use]
-pub fn with_server(document: &Value, url: &str) -> Value {
-    let mut document = document.clone();
+pub fn with_server(mut document: Value, url: &str) -> Value {
     if let Value::Object(members) = &mut document {
         members.insert("servers".to_owned(), json!([{ "url": url }]));
     }

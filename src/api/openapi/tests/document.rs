@@ -50,7 +50,7 @@ fn requests_and_responses_share_no_object_schema() {
 
 #[test]
 fn one_server_replaces_all_others() {
-    let document = with_server(&postprocessed(), "https://tasks.example");
+    let document = with_server(postprocessed(), "https://tasks.example");
     assert_eq!(document["servers"], json!([{ "url": "https://tasks.example" }]));
     assert_eq!(keys(&document)[2], "servers");
 }
