@@ -189,6 +189,18 @@ impl Server {
         Self::starting(folder, variables).into_server()
     }
 
+    /// Starts a server that also serves metrics, and returns their address too.
+    #[track_caller]
+    pub(super) fn with_metrics(folder: &Path, variables: &[(&str, &str)]) -> (Self, SocketAddr) {
+        let variables = [variables, &[("METRICS_ADDR", "127.0.0.1:0")]].concat();
+        let Starting(mut program) = Self::starting(folder, &variables);
+        // In any order.
+        let [first, second] = [listening_address(&mut program), listening_address(&mut program)];
+        let is_first = http::get(first, "/metrics", None).status == 200;
+        let (address, metrics) = if is_first { (second, first) } else { (first, second) };
+        (Self { program, address }, metrics)
+    }
+
     /// Starts a server in a shell with a soft limit on open files.
     #[track_caller]
     pub(super) fn with_few_files(count: u32, folder: &Path, variables: &[(&str, &str)]) -> Self {
@@ -242,8 +254,13 @@ pub(super) struct Starting(Program);
 impl Starting {
     #[track_caller]
     pub(super) fn into_server(mut self) -> Server {
-        let entry = self.0.until("listening");
-        let address = entry["server.address"].as_str().unwrap().parse().unwrap();
+        let address = listening_address(&mut self.0);
         Server { program: self.0, address }
     }
+}
+
+/// Returns the next address on which a program listens.
+#[track_caller]
+fn listening_address(program: &mut Program) -> SocketAddr {
+    program.until("listening")["server.address"].as_str().unwrap().parse().unwrap()
 }
