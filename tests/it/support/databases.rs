@@ -224,6 +224,7 @@ fn within(admin: &str, name: &str) -> String {
 }
 
 /// Runs a statement on a connection that the tests share, because opening one costs as much as dropping a database.
+/// `admin` is the same in all of them.
 async fn execute(admin: &str, statement: &str) {
     /// The runtime of a test ends before the connection.
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
